@@ -1,0 +1,83 @@
+# Everything runs from a fresh clone on Debian 12 with python3, git and make; what it makes stays under .lab/.
+#   make demo    a machine moves from a real OpenStack to vSphere and must run there      (root or sudo, 2 cores)
+#   make test    lint, sanity, unit, integration and end-to-end tests with one lab start
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export HOME_OF_TESTS := $(CURDIR)/.lab/home
+BIN := .lab/venv/bin
+PY := $(BIN)/python
+say = @printf '\n==> %s\n'
+
+# The tools find the collection where Ansible wants it, and keep off the user's own configuration.
+TOOL_ENV = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.lab/src" ANSIBLE_HOME="$(HOME_OF_TESTS)/.ansible" \
+	ANSIBLE_NOCOLOR=1 NO_COLOR=1
+PYTEST = $(TOOL_ENV) $(PY) -m pytest
+
+.PHONY: help venv demo test test-unit test-integration soak bench lint sanity lab-up lab-down build docs-lint changelog clean distclean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
+
+venv: ## the Python environment that the rest uses (.lab/venv)
+	@tests/tools/venv.sh
+
+demo: venv ## move machines that really run from OpenStack to vSphere, in the lab; ends with a report to open
+	@$(TOOL_ENV) $(PY) -m tests.lab.demo
+
+test: lint sanity ## all that must pass before a change lands
+	$(say) "unit, integration and end-to-end tests (one lab start)"
+	@$(PYTEST) -m "not soak" tests/unit tests/integration tests/end_to_end
+
+test-unit: venv ## unit tests alone, under a minute, no lab
+	$(say) "unit tests"
+	@$(PYTEST) -m "not soak" -q tests/unit
+
+test-integration: venv ## integration tests (start the lab when it is not up)
+	$(say) "integration tests"
+	@$(PYTEST) -m "not soak" tests/integration
+
+soak: venv ## the long tests
+	$(say) "soak tests"
+	@CLOUDEXIT_SOAK=1 $(PYTEST) -m soak tests/unit tests/integration tests/end_to_end
+
+bench: venv ## paired measurements against peers, to .lab/bench/*.json
+	$(say) "benchmarks"
+	@$(TOOL_ENV) $(PY) -m tests.bench
+
+lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog
+	$(say) "ruff"
+	@$(BIN)/ruff check --cache-dir .lab/cache/ruff .
+	$(say) "mypy --strict plugins/module_utils"
+	@MYPYPATH=.lab/src $(BIN)/mypy -p ansible_collections.cloudexit.flexible_engine.plugins.module_utils
+	$(say) "yamllint"
+	@$(BIN)/yamllint -s .
+	$(say) "ansible-lint (production)"
+	@$(TOOL_ENV) $(BIN)/ansible-lint --offline --profile production -q
+	$(say) "changelog"
+	@$(TOOL_ENV) $(BIN)/antsibull-changelog lint
+
+sanity: venv ## ansible-test sanity on a copy of the tree
+	$(say) "ansible-test sanity"
+	@$(PY) tests/tools/sanity.py
+
+docs-lint: venv ## documentation of plugins and roles
+	@$(TOOL_ENV) $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
+
+build: venv ## the artefact, in dist/
+	@$(TOOL_ENV) $(BIN)/ansible-galaxy collection build --force --output-path dist
+
+lab-up: venv ## start the lab and seed its tenant
+	@$(PY) -m tests.lab up
+	@$(PY) -m tests.lab seed
+
+lab-down: ## stop the lab
+	@if [ -x $(PY) ]; then $(PY) -m tests.lab down; fi
+
+clean: lab-down ## remove what runs made; keep the Python environment and the caches
+	@rm -rf .lab/run .lab/sanity .lab/demo .lab/home .lab/lab dist .ansible collections .pytest_cache .ruff_cache .mypy_cache
+	@find . -name __pycache__ -type d -not -path './.lab/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove everything under .lab as well
+	@rm -rf .lab

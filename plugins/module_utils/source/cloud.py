@@ -38,6 +38,21 @@ _POOL = re.compile(r"(?P<what>.*?):? HTTPS?ConnectionPool\(.*?(?P<why>\[Errno [^
 _TOKEN = re.compile(r"\bgAAAA[\w=-]{20,}|(?<=X-Auth-Token: )\S+")
 
 
+def argument_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `openstack_auth`, as a module declares them (plain data)."""
+    return {
+        "cloud": {"type": "raw"},
+        "auth": {"type": "dict", "no_log": True},
+        "auth_type": {"type": "str"},
+        "region_name": {"type": "str"},
+        "project_id": {"type": "str"},
+        "interface": {"type": "str", "choices": ["public", "internal", "admin"]},
+        "validate_certs": {"type": "bool"},
+        "ca_cert": {"type": "path"},
+        "api_timeout": {"type": "float", "default": API_TIMEOUT},
+    }
+
+
 @dataclass(frozen=True)
 class SourceAuth:
     """Which cloud, as whom, in which project. Empty values fall back to clouds.yaml and to the OS_* environment.

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run `ansible-test sanity` on a copy of the working tree.
 
-ansible-test insists on a folder called `.../ansible_collections/<namespace>/<name>` and resolves symlinks, so the tree is
-copied. It also wants to fetch a script that installs pip into its environments; a script of the same name in its cache
-that uses a pip wheel from the package index spares that download. Everything stays under `.lab/`.
+ansible-test insists on a folder called `.../ansible_collections/<namespace>/<name>` and resolves symlinks, so the tree
+is copied. It also wants to fetch a script that installs pip into its environments; a script of the same name in its
+cache that uses a pip wheel from the package index spares that download. Everything stays under `.lab/`.
 
     python tests/tools/sanity.py [arguments for ansible-test sanity]
 """
@@ -63,11 +63,13 @@ def prepare_pip() -> None:
 
 def copy_tree() -> int:
     """Bring the copy up to date with the files git would track; returns how many files it has."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
-    ).stdout.decode()
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode()
     wanted = {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
-    present = {str(path.relative_to(TREE)) for path in TREE.rglob("*") if path.is_file()} if TREE.exists() else set()
+    if not (TREE / ".git").exists():  # else ansible-test asks the checkout's git, which ignores everything under .lab/
+        subprocess.run(["git", "init", "--quiet", str(TREE)], check=True)
+    present = {str(path.relative_to(TREE)) for path in TREE.rglob("*") if path.is_file()}
+    present = {name for name in present if not name.startswith((".git/", "tests/output/"))}
     for name in present - wanted:
         (TREE / name).unlink()
     for name in sorted(wanted):
@@ -89,7 +91,7 @@ def main() -> int:
         for name, value in os.environ.items()
         if not name.startswith(("ANSIBLE_", "OS_", "VMWARE_")) and name not in ("PYTHONPATH", "VIRTUAL_ENV")
     }
-    env |= {"HOME": str(HOME), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
+    env |= {"PIP_QUIET": "1", "HOME": str(HOME), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
     command = [str(Path(sys.executable).parent / "ansible-test"), "sanity", "--python", version, *sys.argv[1:]]
     return subprocess.run(command, cwd=TREE, env=env, check=False).returncode
 

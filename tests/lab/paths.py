@@ -257,12 +257,20 @@ class Proc:
                 os.killpg(pid, number)
 
     def stop(self, grace: float = 10.0) -> bool:
-        """TERM to the group, wait until all of it is gone, KILL what is left after grace seconds.
+        """TERM to all of it, wait until all of it is gone, KILL what is left after grace seconds.
 
         Returns False when something had to be killed. Does nothing when nothing runs.
         """
-        self.signal(signal.SIGTERM)
+        self.terminate()
         return self.wait_gone(grace)
+
+    def terminate(self) -> None:
+        """TERM to the process group and to descendants that left the group."""
+        self.signal(signal.SIGTERM)
+        for member in self.members():
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(member) != self.pid:
+                    os.kill(member, signal.SIGTERM)
 
     def wait_gone(self, grace: float) -> bool:
         """Wait up to grace seconds for the process and its descendants to end, then KILL them."""
@@ -315,7 +323,7 @@ def stop_all(procs: Sequence[Proc], grace: float = 10.0) -> None:
     """TERM to all at once, then wait for each; the grace time is shared."""
     end = time.monotonic() + grace
     for proc in procs:
-        proc.signal(signal.SIGTERM)
+        proc.terminate()
     for proc in procs:
         proc.wait_gone(max(0.0, end - time.monotonic()))
 

@@ -119,8 +119,8 @@ class Reader:
     connection: dict[str, Any] = field(
         default_factory=dict,
         metadata=doc(
-            "Ansible host variables to reach it, for example ansible_host, ansible_user; the one place of the plan where "
-            "Ansible templates and !vault work"
+            "Ansible host variables to reach it, for example ansible_host, ansible_user; the one place of the plan "
+            "where Ansible templates and !vault work"
         ),
     )
 

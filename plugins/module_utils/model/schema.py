@@ -109,7 +109,7 @@ def join(path: str, key: object) -> str:
     return f"{path}.{text}" if path else text
 
 
-def describe(cls: type[Any], path: str = "") -> Iterator[tuple[str, str, str, str]]:
+def describe(cls: Any, path: str = "") -> Iterator[tuple[str, str, str, str]]:
     """For the manual, one row a key: path, type, default (`required` where there is none), text."""
     hints = _hints(cls)
     for field in dataclasses.fields(cls):
@@ -162,12 +162,12 @@ def _inner(kind: Any) -> tuple[Any, str]:
 
 
 @functools.cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
 @functools.cache
-def _plan_of(cls: type[Any]) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
+def _plan_of(cls: Any) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
     return {field.name: field for field in dataclasses.fields(cls)}, _hints(cls)
 
 
@@ -195,7 +195,7 @@ def _load(kind: Any, data: Any, path: str, problems: list[Problem]) -> Any:
     if kind in _KINDS:
         return _scalar(kind, data, path, problems)
     if dataclasses.is_dataclass(kind):
-        return _object(typing.cast("type[Any]", kind), data, path, problems)
+        return _object(kind, data, path, problems)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         if data is None and type(None) in args:
@@ -242,7 +242,7 @@ def _scalar(kind: type[Any], data: Any, path: str, problems: list[Problem]) -> A
     return UNSET
 
 
-def _object(cls: type[Any], data: Any, path: str, problems: list[Problem]) -> Any:
+def _object(cls: Any, data: Any, path: str, problems: list[Problem]) -> Any:
     if not isinstance(data, Mapping):
         problems.append(Problem(path or "(document)", f"must be a mapping, not {_seen(data)}"))
         return UNSET

@@ -9,6 +9,7 @@ Facts from Nova's API reference: servers, server actions (os-stop, os-start, loc
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.r
 FENCE_ROLE = "fence"
 FENCE_REASON = "cloudexit: moved to {target}; undo with the rollback playbook"
 _OURS = "cloudexit:"
+_TENANT_KEY = "cloudexit_tenant"
 _LOCK_REASON_SINCE = (2, 73)
 _RUNS_AGAIN = frozenset(
     {"create", "start", "stop", "reboot", "rebuild", "resume", "unpause", "unshelve", "restore", "resize"}
@@ -61,14 +63,15 @@ class Server:
 
     def fence_of(self, marks: Marks) -> str:
         """`ours` (complete), `partial` (our mark or our lock, not both), `foreign` (somebody else's lock) or `none`."""
-        marked = _fence_marks(self.metadata, marks)
-        if self.locked and self.locked_reason.startswith(_OURS):
+        tenant = self.metadata.get(_TENANT_KEY)
+        marked = tenant == marks.tenant
+        if not self.locked:
+            return "partial" if marked else "none"
+        if self.locked_reason.startswith(_OURS) and tenant in (None, marks.tenant):
             return "ours" if marked else "partial"
-        if self.locked and not self.locked_reason and marked:
+        if marked and not self.locked_reason:
             return "ours"  # a cloud without locked_reason: the mark has to do
-        if self.locked:
-            return "foreign"
-        return "partial" if marked else "none"
+        return "foreign"
 
 
 def read(cloud: Cloud, server_id: str) -> Server:
@@ -180,7 +183,7 @@ def start(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Server:
-    """Start the server and wait until it is ACTIVE; returns how it is then. Raises Refused (fenced, locked), Timeout."""
+    """Start the server and wait until it is ACTIVE; returns how it is then. Raises Refused (fenced), Timeout."""
     require_movable(server, marks)
     if server.status == "ACTIVE" and not server.task:
         return server
@@ -222,7 +225,7 @@ def fence(cloud: Cloud, server: Server, marks: Marks, *, target: str) -> bool:
         )
     url = f"/servers/{server.id}"
     if not server.locked:
-        if not _fence_marks(server.metadata, marks):
+        if server.metadata.get(_TENANT_KEY) != marks.tenant:
             owner = Marks(marks.tenant, server.id, role=FENCE_ROLE, plan=marks.plan, run=marks.run)
             call(
                 cloud.compute,
@@ -247,18 +250,16 @@ def unfence(cloud: Cloud, server: Server, marks: Marks) -> bool:
     if state == "none":
         return False
     if state == "foreign":
-        if not _fence_marks(server.metadata, marks):
+        if server.metadata.get(_TENANT_KEY) != marks.tenant:
             return False
         raise _foreign("Cannot unfence", server)
     url = f"/servers/{server.id}"
     if server.locked:
         call(cloud.compute, "POST", f"{url}/action", f"Unlock {server.label}", json={"unlock": None})
-    for key in Marks(marks.tenant, server.id, role=FENCE_ROLE, plan="-", run="-").to_metadata():
-        if key in server.metadata:
-            try:
-                call(cloud.compute, "DELETE", f"{url}/metadata/{key}", f"Remove the mark {key} of {server.label}")
-            except NotFound:
-                continue
+    keys = [key for key in Marks("-", "-", "-", "-", "-", "-").to_metadata() if key in server.metadata]
+    for key in sorted(keys, key=lambda name: name == _TENANT_KEY):  # the one that says whose it is goes last
+        with contextlib.suppress(NotFound):
+            call(cloud.compute, "DELETE", f"{url}/metadata/{key}", f"Remove the mark {key} of {server.label}")
     return True
 
 
@@ -318,11 +319,6 @@ def _bring(
         sleep(min(backoff(step), max(0.05, deadline_s - waited)))
         step += 1
         now = read(cloud, now.id)
-
-
-def _fence_marks(metadata: Mapping[str, str], marks: Marks) -> bool:
-    found = Marks.from_metadata(metadata)
-    return found is not None and found.role == FENCE_ROLE and found.tenant == marks.tenant
 
 
 def _foreign(what: str, server: Server) -> Conflict:

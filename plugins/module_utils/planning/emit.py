@@ -1,0 +1,125 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as YAML for people: sections explained, defaults left out, one blank line between workloads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, names, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Problem
+
+_HEAD = """\
+# The plan of tenant {tenant}: what becomes of every server, and where.
+# Edit it, have it reviewed, keep it in git. It is an Ansible inventory as well:
+#   ansible-inventory -i {file} --graph
+#   ansible-playbook -i {file} cloudexit.flexible_engine.migrate --limit wave_1 --check --diff
+# Every key is described in docs/plan.md. Keys that are left out have the default told there.
+"""
+_COMMENTS = {
+    "estate": "Drafted from this reading of the tenant.",
+    "target": "Where the tenant goes.",
+    "readers": "Helper servers in the source tenant that read the disks. connection: Ansible host variables.",
+    "limits": "How much at once. bandwidth_mib_s: per reader, 0 is no limit.",
+    "networks": "Source networks, by id, and the port group that takes the place of each.",
+    "waves": "Move groups that share a cutover window. Workloads of one group cut over together.",
+    "workloads": "One entry a server, by Ansible host name. move: cold, or none with a reason.",
+}
+# always written, although they have a default
+_SHOWN = {
+    "firmware",
+    "guest",
+    "os",
+    "adapt",
+    "controller",
+    "keep_mac",
+    "type",
+    "cpus",
+    "memory_mib",
+    "target",
+    "reason",
+    "workloads_at_once",
+    "disks_per_reader",
+    "bandwidth_mib_s",
+    "folder",
+    "server_id",
+    "deadline_s",
+    "stop",
+}
+
+
+def to_text(
+    plan: plans.Plan,
+    *,
+    file: str = "tenant.plan.yml",
+    remarks: Mapping[str, Iterable[str]] | None = None,
+    to_fill: Iterable[Problem] = (),
+) -> str:
+    """The plan as text; `plans.loads` of it gives the same plan. `remarks`: comment lines above a workload, by host."""
+    open_ = list(to_fill)
+    lines = _HEAD.format(tenant=names.printable(plan.tenant.name), file=names.printable(file)).splitlines()
+    if open_:
+        lines += ["#", "# Still to be filled in before it can be used:"]
+        lines += [f"#   {names.printable(str(problem), 110)}" for problem in open_]
+    lines += ["---", f"plugin: {document.scalar(plan.plugin)}", f"version: {plan.version}"]
+    for section in ("tenant", "estate", "target", "readers", "limits", "networks", "waves", "workloads"):
+        lines.append("")
+        if section in _COMMENTS:
+            lines.append(f"# {_COMMENTS[section]}")
+        value = getattr(plan, section)
+        if section == "workloads" and value:
+            lines.append("workloads:")
+            lines += _workloads(value, remarks or {})
+        else:
+            lines += document.block({section: _shown(value)})
+    return "\n".join(lines) + "\n"
+
+
+def _workloads(workloads: Mapping[str, plans.Workload], remarks: Mapping[str, Iterable[str]]) -> list[str]:
+    lines: list[str] = []
+    for index, (host, workload) in enumerate(workloads.items()):
+        if index:
+            lines.append("")
+        lines += [f"  # {names.printable(remark, 110)}" for remark in remarks.get(host, ())]
+        lines += document.block({host: _workload(workload)}, 2)
+    return lines
+
+
+def _workload(workload: plans.Workload) -> dict[str, Any]:
+    if workload.move == "none":
+        shown: dict[str, Any] = _shown(workload)
+        return {key: shown[key] for key in shown if getattr(workload, key) != _default(workload, key)}
+    shown = _shown(workload)
+    if not workload.reason:
+        shown.pop("reason", None)
+    return shown
+
+
+def _shown(value: Any) -> Any:
+    """Plain data without what equals its default, but with what people want to see."""
+    if dataclasses.is_dataclass(value):
+        return {
+            entry.name: _shown(getattr(value, entry.name))
+            for entry in dataclasses.fields(value)
+            if entry.name in _SHOWN or getattr(value, entry.name) != _default(value, entry.name)
+        }
+    if isinstance(value, Mapping):
+        return {key: _shown(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_shown(entry) for entry in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return schema.dump(value)
+
+
+def _default(value: Any, name: str) -> Any:
+    entry = next(entry for entry in dataclasses.fields(value) if entry.name == name)
+    if entry.default is not dataclasses.MISSING:
+        return entry.default
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return dataclasses.MISSING

@@ -55,10 +55,10 @@ class Layout:
         root = f"UUID={self.root_uuid}" if self.flavour.root_by == "uuid" else "/dev/vda1"
         data = "/dev/data/srv" if self.flavour.data == "lvm-xfs" else f"UUID={self.data_uuid}"
         kind = "xfs" if self.flavour.data == "lvm-xfs" else "ext4"
-        lines = [f"{root} / ext4 errors=remount-ro 0 1"]
+        lines = [f"{root} / ext4 errors=remount-ro 0 0"]
         if self.flavour.firmware == "efi":
-            lines.append(f"UUID={self.esp_uuid} /boot/efi vfat umask=0077,noauto 0 1")
-        lines.append(f"{data} /srv/data {kind} defaults 0 2")
+            lines.append(f"UUID={self.esp_uuid} /boot/efi vfat umask=0077,noauto 0 0")
+        lines.append(f"{data} /srv/data {kind} defaults 0 0")
         return "\n".join(lines) + "\n"
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk import vmdk
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pool import Cancelled, ordered
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pool import Cancelled, Reporter, ordered
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.reader import Source
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.throttle import Limiter
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
@@ -34,7 +34,6 @@ UNIT = 1 << 20
 _CHUNKS = UNIT // CHUNK
 _ZEROS = bytes(UNIT)
 _ZERO_CHUNK = bytes(CHUNK)
-_PROGRESS_EVERY = 0.2  # seconds
 
 Progress = Callable[[int, int], object]
 Write = Callable[[bytes], object]
@@ -71,7 +70,7 @@ class _Done(NamedTuple):
     filled: list[bool]
     digests: bytes
     sectors: list[int]
-    blob: bytes
+    pieces: list[bytes]
     read: int
 
 
@@ -98,10 +97,11 @@ def _worker(
     source: Source,
     algorithm: str,
     compress: vmdk.Compress | None,
+    joined: bool,
     limiter: Limiter | None,
     cancel: threading.Event | None,
 ) -> Callable[[_Unit], _Done]:
-    """What one thread does with a unit. limiter: of the bytes read."""
+    """What one thread does with a unit. joined: the packed grains as one piece. limiter: of the bytes read."""
     buffer = bytearray(UNIT)
     view = memoryview(buffer)
     chunks = [view[at : at + CHUNK] for at in range(0, UNIT, CHUNK)]
@@ -141,28 +141,11 @@ def _worker(
                 compressed = compress(chunk)
                 pieces += pack(first + index, compressed)
                 sectors.append((len(compressed) + 12 + vmdk.SECTOR - 1) // vmdk.SECTOR)
-        return _Done(number, filled, b"".join(digests), sectors, b"".join(pieces), read)
+        if joined and pieces:
+            pieces = [b"".join(pieces)]
+        return _Done(number, filled, b"".join(digests), sectors, pieces, read)
 
     return work
-
-
-class _Reporter:
-    def __init__(self, on_progress: Progress | None, total: int) -> None:
-        self._report = on_progress
-        self._total = total
-        self._next = 0.0
-
-    def at(self, done: int) -> None:
-        if self._report is None:
-            return
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _PROGRESS_EVERY
-            self._report(done, self._total)
-
-    def end(self) -> None:
-        if self._report is not None:
-            self._report(self._total, self._total)
 
 
 def _add(builder: ManifestBuilder, done: _Done) -> None:
@@ -196,11 +179,11 @@ def hash_source(
     Raises CloudExitError when the disk cannot be read, Cancelled when `cancel` was set.
     """
     builder = ManifestBuilder(source.size, algorithm, spool_dir)
-    report = _Reporter(on_progress, source.size)
+    report = Reporter(on_progress, source.size)
     report.at(0)
 
     def new_worker() -> Callable[[_Unit], _Done]:
-        return _worker(source, builder.algorithm, None, limiter, cancel)
+        return _worker(source, builder.algorithm, None, True, limiter, cancel)
 
     for done in ordered(_units(source), new_worker, threads, cancel):
         _add(builder, done)
@@ -222,36 +205,42 @@ def stream_vmdk(
     stream_sha256: bool = False,
     expected_length: int | None = None,
     spool_dir: str | None = None,
+    write_many: Callable[[Sequence[bytes]], object] | None = None,
 ) -> PassResult:
     """Hash a disk and write it as stream-optimised VMDK, in one read.
 
-    write: called from this thread with each piece of the stream, in order (64 KiB to about 1 MiB, now and then
-    less); it may keep the piece; what it raises is raised here. limiter counts the bytes written. compressor: see
+    write: called from this thread with each piece of the stream, in order (up to about 1 MiB); it may keep the piece;
+    what it raises is raised here. write_many: called instead of it, with about 50 small pieces at a time (never more
+    than 64), for what takes them without a copy, such as writev(2). limiter counts the bytes written. compressor: see
     `vmdk.compressor`. stream_sha256: also give the SHA-256 of the stream. expected_length: of a stream that was
     measured before; a stream of another length is an error as soon as that is certain. The others as in `hash_source`.
     Raises CloudExitError when the disk cannot be read, Refused when it does not fit the format, Cancelled.
     """
     started = time.monotonic()
-    name, compress = vmdk.compressor(compressor)
+    name, new_compress = vmdk.compressor(compressor)
     builder = ManifestBuilder(source.size, algorithm, spool_dir)
-    report = _Reporter(on_progress, source.size)
+    report = Reporter(on_progress, source.size)
     stream_hash = hashlib.sha256() if stream_sha256 else None
     sent = 0
 
-    def put(piece: bytes) -> None:
+    def put(pieces: Sequence[bytes]) -> None:
         nonlocal sent
-        if not piece:
-            return
-        sent += len(piece)
+        length = sum(map(len, pieces))
+        sent += length
         if expected_length is not None and sent > expected_length:
             raise _unequal(source, sent, expected_length)
         if limiter is not None:
-            limiter.take(len(piece), cancel)
+            limiter.take(length, cancel)
         if cancel is not None and cancel.is_set():
             raise Cancelled("The copy was stopped", cause="its caller cancelled it")
         if stream_hash is not None:
-            stream_hash.update(piece)
-        write(piece)
+            for piece in pieces:
+                stream_hash.update(piece)
+        if write_many is not None:
+            write_many(pieces)
+            return
+        for piece in pieces:
+            write(piece)
 
     writer = vmdk.StreamWriter(source.size, put)
     report.at(0)
@@ -259,13 +248,13 @@ def stream_vmdk(
     read = 0
 
     def new_worker() -> Callable[[_Unit], _Done]:
-        return _worker(source, builder.algorithm, compress, None, cancel)
+        return _worker(source, builder.algorithm, new_compress(), write_many is None, None, cancel)
 
     for done in ordered(_units(source), new_worker, threads, cancel):
         _add(builder, done)
         read += done.read
-        if done.blob:
-            writer.add(done.number * _CHUNKS, done.sectors, done.blob)
+        if done.pieces:
+            writer.add(done.number * _CHUNKS, done.sectors, done.pieces)
         report.at((done.number + 1) * UNIT)
     builder.add_zeros(builder.chunks - builder.added)
     writer.finish()

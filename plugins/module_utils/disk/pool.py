@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 
 MAX_THREADS = 4  # of one disk, when the caller does not say: several disks go at once
 IN_FLIGHT = 6  # jobs between being taken and being consumed
+_PROGRESS_EVERY = 0.2  # seconds
 
 
 class Cancelled(CloudExitError):
@@ -26,6 +28,29 @@ class Cancelled(CloudExitError):
 def default_threads() -> int:
     """As many as there are CPUs for this process, at most four."""
     return max(1, min(MAX_THREADS, len(os.sched_getaffinity(0))))
+
+
+class Reporter:
+    """Calls on_progress(done bytes, all bytes) at most five times a second, and once at the end."""
+
+    def __init__(self, on_progress: Callable[[int, int], object] | None, total: int) -> None:
+        self._report = on_progress
+        self._total = total
+        self._next = 0.0
+
+    def at(self, done: int) -> None:
+        """So much is done."""
+        if self._report is None:
+            return
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _PROGRESS_EVERY
+            self._report(min(done, self._total), self._total)
+
+    def end(self) -> None:
+        """All is done."""
+        if self._report is not None:
+            self._report(self._total, self._total)
 
 
 def ordered(

@@ -203,8 +203,15 @@ class Qcow2Source(Source):
         return Extent(*_EXTENT.unpack_from(self._table, at - spilled))
 
     def extents(self) -> Iterator[Extent]:
-        for number in range(self._rows):
-            yield self._row(number)
+        spilled = self._rows * _EXTENT.size - len(self._table)
+        if self._spilled is not None:
+            block = _EXTENT.size * 4096
+            for at in range(0, spilled, block):
+                data = os.pread(self._spilled.fileno(), min(block, spilled - at), at)
+                for row in _EXTENT.iter_unpack(data):
+                    yield Extent(*row)
+        for row in _EXTENT.iter_unpack(self._table):
+            yield Extent(*row)
 
     def _overlapping(self, offset: int, end: int) -> Iterator[Extent]:
         first = max(0, bisect_right(range(self._rows), offset, key=lambda number: self._row(number).offset) - 1)

@@ -23,7 +23,7 @@ from importlib import import_module
 from sys import byteorder
 from typing import Any, NamedTuple, Protocol
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pool import ordered
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pool import Reporter, ordered
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.manifest import (
     Manifest,
@@ -215,7 +215,7 @@ class Decoder:
         source = self._input
         seen = array("I", bytes(4 * _PER_TABLE))  # where the grains of the current table stand
         current = last = -1
-        directory: dict[int, int] = {}  # where each table stands
+        directory = array("I", bytes(4 * self._table_count))  # where each table stands
         empty_tables: set[int] = set()
         directory_at = -1
         footer = False
@@ -275,10 +275,11 @@ class Decoder:
                 if current >= 0:
                     raise _damaged(f"the grain table {current} is missing behind its grains")
                 found = _numbers(source.take(value * _BLOCK))
-                for number, place in enumerate(found):
-                    expected = directory.get(number, 0)
-                    if place != expected and (expected or number >= self._table_count or place not in empty_tables):
-                        raise _damaged(f"its grain directory does not point at grain table {number}")
+                expected = directory + array("I", bytes(4 * (len(found) - self._table_count)))
+                if found != expected:
+                    for number, place in enumerate(found):
+                        if place != expected[number] and (expected[number] or place not in empty_tables):
+                            raise _damaged(f"its grain directory does not point at grain table {number}")
                 directory_at = at
             elif kind == 3 and value == 1 and directory_at >= 0 and not footer:
                 copy = _check_header(source.take(_BLOCK))
@@ -342,8 +343,10 @@ class Decoder:
         algorithm: str | None = None,
         spool_dir: str | None = None,
     ) -> Manifest:
-        """The manifest of the disk in the stream. on_progress(done, all): bytes of the disk, for each mebibyte."""
+        """The manifest of the disk in the stream. on_progress(done bytes, all bytes): of the disk."""
         builder = ManifestBuilder(self.capacity, algorithm, spool_dir)
+        report = Reporter(on_progress, self.capacity)
+        report.at(0)
         inflater = _inflater()
         digest_of = chunk_hasher(builder.algorithm)
 
@@ -364,11 +367,9 @@ class Decoder:
             for number, digest in batch:
                 builder.add_zeros(number - builder.added)
                 builder.add(digest)
-            if on_progress is not None:
-                on_progress(min(self.capacity, builder.added * _GRAIN_BYTES), self.capacity)
+            report.at(builder.added * _GRAIN_BYTES)
         builder.add_zeros(builder.chunks - builder.added)
-        if on_progress is not None:
-            on_progress(self.capacity, self.capacity)
+        report.end()
         return builder.finish()
 
 

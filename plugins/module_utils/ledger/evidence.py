@@ -101,7 +101,7 @@ def record(
     """
     known = clean(facts or {})
     file = workload_file(path, workload)
-    before = _read_text(file)
+    before = read_text(file)
     document = _document(before)
     done = [act for act in acts if not act.result.get("skipped")]
     kept = [act for act in done if act.changed]
@@ -158,7 +158,7 @@ def read_workloads(directory: str) -> list[dict[str, Any]]:
     found = []
     for name in names:
         path = os.path.join(folder, name)
-        document = _document(_read_text(path))
+        document = _document(read_text(path))
         if not document:
             raise CloudExitError(f"{path} is not the record of a workload", hint="Move it away; the ledger has it all.")
         found.append(document)
@@ -226,7 +226,8 @@ def _recorded_acts(path: str, tenant: str, workload: str) -> set[str]:
     return {r["act"] for r in chain.read(path) if (r["tenant"], r["workload"]) == (tenant, workload)}
 
 
-def _read_text(path: str) -> str:
+def read_text(path: str) -> str:
+    """The text of a file, empty when there is none. Raises CloudExitError."""
     try:
         with open(path, encoding="utf-8") as stream:
             return stream.read()

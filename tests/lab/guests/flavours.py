@@ -152,7 +152,8 @@ UEFI_DRACUT_NETWORKD = Flavour(
             'hostonly="yes"\nhostonly_cmdline="no"\ncompress="zstd"\n'
         ),
     },
-    script="systemctl enable systemd-networkd.service\nsystemctl mask systemd-networkd-wait-online.service\n",
+    script="systemctl enable systemd-networkd.service\n"
+    "systemctl mask systemd-networkd-wait-online.service systemd-network-generator.service lvm2-monitor.service\n",
 )
 
 BIOS_VDA_NETPLAN = Flavour(

@@ -163,6 +163,7 @@ def make_data(layout: Layout, tree: Path, disk: Path, size: int) -> None:
     extent, count = (int(word) for word in out.strip().splitlines()[-1].split())
     with tools.loop(disk, offset=MIB, size=extent * count) as device:
         tools.run(["mkfs.xfs", "-q", "-m", f"uuid={layout.data_uuid}", "-L", "data", device], what="data file system")
+    tools.run(["fallocate", "--dig-holes", disk], what="holes of the data disk")
 
 
 def make_nvram(layout: Layout, target: Path) -> None:

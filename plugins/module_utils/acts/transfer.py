@@ -39,8 +39,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.manifest import Manifest
 
 TRIES = 3
-HEARTBEAT_S = 15.0
-"""How often the lease is told the progress; vCenter gives it up after about five minutes of silence."""
 SHOW_CHUNKS = 5
 
 IMPORTING = "importing"
@@ -83,23 +81,25 @@ class Machine:
         return self.marks.get("state", "")
 
 
+Produce = Callable[[Callable[[bytes], object]], object]
+"""Makes a disk's stream: called with `write`, calls it with each piece."""
+
+
 class ImportLease(Protocol):
-    """An open import: where each disk goes. Either `complete` or `abort` ends it."""
+    """An open import. `send` takes a disk's stream; either `complete` or `abort` ends it. Keeps itself alive."""
 
     @property
     def ref(self) -> str: ...
-    @property
-    def uploads(self) -> Sequence[tuple[int, str]]: ...
+    def send(self, index: int, produce: Produce, length: int | None) -> None: ...
     def progress(self, percent: int) -> None: ...
     def complete(self) -> str: ...
     def abort(self, message: str) -> None: ...
 
 
 class ExportLease(Protocol):
-    """An open export: where each disk comes from."""
+    """An open export. `fetch` gives a disk's stream; either `complete` or `abort` ends it. Keeps itself alive."""
 
-    @property
-    def downloads(self) -> Sequence[tuple[int, str]]: ...
+    def fetch(self, index: int) -> AbstractContextManager[vmdk_decode.Readable]: ...
     def progress(self, percent: int) -> None: ...
     def complete(self) -> None: ...
     def abort(self, message: str) -> None: ...
@@ -113,10 +113,8 @@ class Target(Protocol):
     def abort_stale(self, lease_ref: str) -> None: ...
     def destroy(self, machine: Machine) -> None: ...
     def open_import(self, marks: Mapping[str, str]) -> ImportLease: ...
-    def put(self, url: str, produce: Callable[[Callable[[bytes], object]], object], length: int | None) -> None: ...
     def mark(self, ref: str, marks: Mapping[str, str]) -> None: ...
     def open_export(self, ref: str) -> ExportLease: ...
-    def get(self, url: str) -> AbstractContextManager[vmdk_decode.Readable]: ...
     def close(self) -> None: ...
 
 
@@ -340,11 +338,7 @@ class Runner:
             self._lease = lease
             self._say("copying", lease=lease.ref)
             try:
-                urls = dict(lease.uploads)
-                missing = [d.index for d in self.work.disks if d.index not in urls]
-                if missing:
-                    raise CloudExitError(f"The target gave no place for disk {missing[0] + 1} of {self.work.workload}")
-                self._each(lambda disk, progress: self._send(target, urls[disk.index], disk, progress))
+                self._each(lambda disk, progress: self._send(lease, disk, progress))
                 self._say("completing")
                 ref = lease.complete()
             except BaseException as error:
@@ -368,7 +362,7 @@ class Runner:
                 marks[f"before.{disk.index}"] = disk.manifest_before
         return {key: value for key, value in marks.items() if value}
 
-    def _send(self, target: Target, url: str, disk: PassDisk, progress: _DiskProgress) -> None:
+    def _send(self, lease: ImportLease, disk: PassDisk, progress: _DiskProgress) -> None:
         began = time.monotonic()
         progress.phase = "copying"
         with contextlib.closing(self._open(disk.path)) as source:
@@ -379,32 +373,32 @@ class Runner:
                 )
             if self._upload in ("auto", "chunked"):
                 try:
-                    outcome = self._send_chunked(target, url, source, progress)
+                    outcome = self._send_chunked(lease, source, progress)
                 except LengthRequired:
                     if self._upload == "chunked":
                         raise
                     self._upload = "spooled"
-                    outcome = self._send_spooled(target, url, source, progress)
+                    outcome = self._send_spooled(lease, source, progress)
             elif self._upload == "spooled":
-                outcome = self._send_spooled(target, url, source, progress)
+                outcome = self._send_spooled(lease, source, progress)
             else:
-                outcome = self._send_measured(target, url, source, progress)
+                outcome = self._send_measured(lease, source, progress)
         progress.root_source = outcome.manifest.root
         progress.sent, progress.read = outcome.bytes_sent, outcome.bytes_read
         progress.seconds = time.monotonic() - began
         progress.phase = "copied"
         outcome.manifest.dump(self.manifest_path("source", disk.index))
 
-    def _send_chunked(self, target: Target, url: str, source: Source, progress: _DiskProgress) -> PassResult:
+    def _send_chunked(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
         outcome: list[PassResult] = []
 
         def produce(write: Callable[[bytes], object]) -> None:
             outcome.append(self._stream(source, write, progress, self._limiter))
 
-        target.put(url, produce, None)
+        lease.send(progress.index, produce, None)
         return outcome[-1]
 
-    def _send_spooled(self, target: Target, url: str, source: Source, progress: _DiskProgress) -> PassResult:
+    def _send_spooled(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
         """The compressed stream goes to a file first: for a target that wants the length before the bytes."""
         spool = self.record.path / f"disk-{progress.index}.part"
         progress.phase = "compressing to a file"
@@ -424,7 +418,7 @@ class Runner:
                         sent += len(piece)
                         progress.done = progress.total * sent // length
 
-            target.put(url, produce, length)
+            lease.send(progress.index, produce, length)
             return outcome
         except OSError as exc:
             raise CloudExitError(
@@ -436,7 +430,7 @@ class Runner:
             with contextlib.suppress(FileNotFoundError):
                 spool.unlink()
 
-    def _send_measured(self, target: Target, url: str, source: Source, progress: _DiskProgress) -> PassResult:
+    def _send_measured(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
         progress.phase = "measuring"
         length = measure_vmdk(source, self._note(progress), cancel=self.cancel).bytes_sent
         progress.phase = "copying"
@@ -455,7 +449,7 @@ class Runner:
                 )
             )
 
-        target.put(url, produce, length)
+        lease.send(progress.index, produce, length)
         return outcome[-1]
 
     def _stream(
@@ -476,11 +470,7 @@ class Runner:
             self._lease = lease
             self._say("reading back")
             try:
-                urls = dict(lease.downloads)
-                missing = [d.index for d in self.work.disks if d.index not in urls]
-                if missing:
-                    raise CloudExitError(f"The target does not give disk {missing[0] + 1} of {self.work.workload} back")
-                self._each(lambda disk, progress: self._fetch(target, urls[disk.index], disk, progress, roots))
+                self._each(lambda disk, progress: self._fetch(lease, disk, progress, roots))
                 self._lease = None
                 lease.complete()
             except BaseException as error:
@@ -494,13 +484,11 @@ class Runner:
             self._difference(progress) for progress in self._progress if progress.root_target != roots[progress.index]
         ]
 
-    def _fetch(
-        self, target: Target, url: str, disk: PassDisk, progress: _DiskProgress, roots: Mapping[int, str]
-    ) -> None:
+    def _fetch(self, lease: ExportLease, disk: PassDisk, progress: _DiskProgress, roots: Mapping[int, str]) -> None:
         progress.phase = "reading back"
         algorithm = roots[disk.index].partition(":")[0]
         note = self._note(progress)
-        with target.get(url) as stream:
+        with lease.fetch(disk.index) as stream:
             manifest = vmdk_decode.manifest_of(stream, note, cancel=self.cancel, algorithm=algorithm)
         progress.root_target = manifest.root
         progress.phase = "read back"
@@ -603,28 +591,17 @@ class Runner:
 
     @contextlib.contextmanager
     def _reporting(self) -> Iterator[None]:
-        """A thread that writes the progress to the record and tells it to the lease while a pass runs."""
+        """A thread that writes the progress to the record, and tells it to the lease, while a pass runs."""
         over = threading.Event()
 
         def report() -> None:
-            told = time.monotonic()
             while not over.wait(self._tick_s):
                 with self._guard:
                     if self._status.get("phase") != "done":
                         self._write()
-                    lease = self._lease
-                    status = self._status
-                if lease is None:
-                    told = 0.0
-                elif time.monotonic() - told >= HEARTBEAT_S:
-                    told = time.monotonic()
-                    percent = int(100 * status["done"] / status["total"]) if status.get("total") else 0
-                    try:
-                        lease.progress(min(99, percent))
-                    except CloudExitError as error:
-                        self.record.log(f"telling the lease the progress: {error}")
-                    except Exception as exc:
-                        self.record.log(f"telling the lease the progress: {type(exc).__name__}")
+                    lease, done, total = self._lease, self._status.get("done", 0), self._status.get("total", 0)
+                if lease is not None and total:
+                    lease.progress(min(99, 100 * done // total))
 
         thread = threading.Thread(target=report, name="report", daemon=True)
         thread.start()

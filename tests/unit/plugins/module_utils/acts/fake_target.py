@@ -17,15 +17,21 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 
 
 class FakeLease:
-    def __init__(self, target: FakeTarget, ref: str, count: int) -> None:
+    def __init__(self, target: FakeTarget, ref: str) -> None:
         self.target = target
         self.ref = ref
-        self.uploads = self.downloads = [(n, f"{ref}/disk-{n}") for n in range(count)]
         self.told: list[int] = []
         self.ended = ""
 
     def progress(self, percent: int) -> None:
         self.told.append(percent)
+
+    def send(self, index: int, produce: Callable[[Callable[[bytes], object]], object], length: int | None) -> None:
+        self.target.put(index, produce, length)
+
+    @contextmanager
+    def fetch(self, index: int) -> Iterator[Any]:
+        yield self.target.get(index)
 
     def complete(self) -> str:
         assert not self.ended
@@ -42,8 +48,7 @@ class FakeLease:
 
 
 class FakeTarget:
-    def __init__(self, count: int = 2) -> None:
-        self.count = count
+    def __init__(self) -> None:
         self.machine: Machine | None = None
         self.bytes: dict[int, bytes] = {}
         self.leases: list[FakeLease] = []
@@ -84,11 +89,11 @@ class FakeTarget:
         assert self.machine is None, "there must be one machine at most"
         self.machine = Machine("vm-1", "web-1", False, dict(marks))
         self.bytes = {}
-        lease = FakeLease(self, f"import-{len(self.calls)}", self.count)
+        lease = FakeLease(self, f"import-{len(self.calls)}")
         self.leases.append(lease)
         return lease
 
-    def put(self, url: str, produce: Callable[[Callable[[bytes], object]], object], length: int | None) -> None:
+    def put(self, number: int, produce: Callable[[Callable[[bytes], object]], object], length: int | None) -> None:
         self._call("put")
         self.lengths.append(length)
         if self.wants_length and length is None:
@@ -96,7 +101,6 @@ class FakeTarget:
         with self._guard:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
-        number = int(url.rpartition("-")[2])
         collected = bytearray()
 
         def write(piece: bytes) -> None:
@@ -118,16 +122,13 @@ class FakeTarget:
 
     def open_export(self, ref: str) -> FakeLease:
         self._call("open_export")
-        lease = FakeLease(self, f"export-{len(self.calls)}", self.count)
+        lease = FakeLease(self, f"export-{len(self.calls)}")
         self.leases.append(lease)
         return lease
 
-    @contextmanager
-    def get(self, url: str) -> Iterator[Any]:
+    def get(self, number: int) -> io.BytesIO:
         self._call("get")
-        number = int(url.rpartition("-")[2])
-        data = self.bytes[1 - number] if number in self.corrupt else self.bytes[number]
-        yield io.BytesIO(data)
+        return io.BytesIO(self.bytes[1 - number] if number in self.corrupt else self.bytes[number])
 
     def close(self) -> None:
         self.closed += 1

@@ -39,7 +39,7 @@ def ident(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
-def server(name: str, **changed: Any) -> dict[str, Any]:
+def server(name: str, /, **changed: Any) -> dict[str, Any]:
     """A server as Nova lists it at microversion 2.79."""
     return {
         "id": ident(f"server {name}"),
@@ -70,7 +70,7 @@ def server(name: str, **changed: Any) -> dict[str, Any]:
     } | changed
 
 
-def volume(name: str, server_name: str | None, device: str = "/dev/vda", **changed: Any) -> dict[str, Any]:
+def volume(name: str, server_name: str | None, device: str = "/dev/vda", /, **changed: Any) -> dict[str, Any]:
     """A volume as Cinder lists it."""
     attachments = [{"server_id": ident(f"server {server_name}"), "device": device}] if server_name is not None else []
     return {
@@ -91,7 +91,7 @@ def volume(name: str, server_name: str | None, device: str = "/dev/vda", **chang
     } | changed
 
 
-def port(name: str, server_name: str, network: str = "app", **changed: Any) -> dict[str, Any]:
+def port(name: str, server_name: str, network: str = "app", /, **changed: Any) -> dict[str, Any]:
     """A port as Neutron lists it."""
     return {
         "id": ident(f"port {name}"),
@@ -191,7 +191,7 @@ class FakeCloud:
         """How often a kind was listed."""
         return sum(1 for _method, path in self.calls if LISTS.get(urlsplit(path).path) == kind)
 
-    def add_server(self, name: str, project: str = "acme", **changed: Any) -> dict[str, Any]:
+    def add_server(self, name: str, /, project: str = "acme", **changed: Any) -> dict[str, Any]:
         """A server with one boot volume and one port."""
         objects = self.objects[project]
         made = server(name, **changed)

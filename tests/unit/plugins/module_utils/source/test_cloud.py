@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     AuthFailed,
     CloudExitError,
@@ -28,7 +29,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.c
     scrub,
     translate,
 )
-
 from tests.unit.openstack_http import PASSWORD, FakeCloud, ident
 
 SECRET = "s3cr3t-PLANTED"

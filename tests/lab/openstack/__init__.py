@@ -9,6 +9,24 @@ start_service: for tests.
 
 from __future__ import annotations
 
-from .lifecycle import down, restore, save, status, up
+from .access import Call, Calls, calls
+from .faults import revoke_tokens, start_service, stop_service, token_lifetime
+from .install import packages
+from .lifecycle import down, status, up
+from .state import restore, save
 
-__all__ = ["down", "restore", "save", "status", "up"]
+__all__ = [
+    "Call",
+    "Calls",
+    "calls",
+    "down",
+    "packages",
+    "restore",
+    "revoke_tokens",
+    "save",
+    "start_service",
+    "status",
+    "stop_service",
+    "token_lifetime",
+    "up",
+]

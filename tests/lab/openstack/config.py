@@ -488,7 +488,7 @@ def _rabbit(instance: Instance) -> str:
 
 
 def clouds_yaml(instance: Instance, extra: Mapping[str, Any] | None = None) -> str:
-    """clouds.yaml with the administrator's entry and those that env.json keeps under ``clouds`` (JSON is YAML)."""
+    """clouds.yaml with the administrator's entry and those of the tenants (JSON is YAML)."""
     admin = cloud_entry(instance, username="admin", password=ADMIN_PASSWORD, project_name="admin")
     clouds = {"lab-admin": admin, **(extra or {})}
     return json.dumps({"clouds": clouds}, indent=2) + "\n"

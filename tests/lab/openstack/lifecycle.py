@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..paths import CHECKOUT, Instance, Proc, write_atomic
-from . import config, database, install, schema, services
+from ..paths import Instance, Proc, write_atomic
+from . import config, database, install, schema, services, state
 
 _QUEUE_AND_DATABASE = ("rabbit", "mariadb")
 
@@ -34,12 +31,6 @@ def _cache_lock(instance: Instance) -> Iterator[None]:
         yield
 
 
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder with holes, times and attributes kept."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cp", "-a", "--reflink=auto", "--sparse=auto", str(source), str(target)], check=True)
-
-
 def up(instance: Instance) -> None:
     """Bring the instance's OpenStack up; does only what is not done yet."""
     instance.make_dirs()
@@ -48,26 +39,35 @@ def up(instance: Instance) -> None:
     names = list(services.all_services(instance))
     if all(Proc(instance, n).alive() for n in names):
         instance.say("OpenStack is up already")
+        write_env(instance)
         return
-    fresh = not (instance.data / "mariadb" / "mysql").is_dir() or not (instance.data / "schemas-made").exists()
-    warm = fresh and pristine_dir(instance).is_dir()
+    done = instance.data / "complete"
+    fresh = not done.exists()
+    pristine = pristine_dir(instance)
+    warm = fresh and pristine.is_dir()
     if fresh:
         services.stop(instance, *reversed(names))
-        for part in ("mariadb", "keystone"):
-            shutil.rmtree(instance.data / part, ignore_errors=True)
-    shutil.rmtree(instance.data / "rabbit", ignore_errors=True)
-    config.write(instance)
+        shutil.rmtree(instance.data, ignore_errors=True)
+        config.write(instance)
+    if not Proc(instance, "rabbit").alive():
+        # what waits in the queue is of no use to services that start anew
+        shutil.rmtree(instance.data / "rabbit", ignore_errors=True)
+        config.write(instance)
     services.start(instance, "rabbit")
     if warm:
         with instance.step("taking the prepared databases from the cache"):
-            for part in ("mariadb", "keystone"):
-                copy_tree(pristine_dir(instance) / part, instance.data / part)
+            state.copy_tree(pristine / "mariadb", instance.data / "mariadb")
+            for part in ("keystone", "nova"):
+                shutil.copytree(pristine / part, instance.data / part, dirs_exist_ok=True)
+            shutil.copy2(pristine / "pristine-id", instance.data)
     elif fresh:
         with instance.step("making the database"):
             schema.make_database(instance)
-    with instance.step("starting the database"):
-        services.start(instance, "mariadb")
-        services.wait_ready(instance, ["mariadb"])
+    services.start(instance, "mariadb")
+    if not fresh or warm:
+        # what needs no database to load its code
+        services.start(instance, "nova-conductor", "nova-compute")
+    services.wait_ready(instance, ["mariadb"])
     if fresh and not warm:
         with instance.step("making schemas, users and the catalog (once)"):
             schema.make_schemas(instance)
@@ -84,17 +84,16 @@ def up(instance: Instance) -> None:
     if fresh and not warm:
         with instance.step("making flavors and volume types"):
             schema.make_offers(instance)
-            env = instance.update_env(clouds=schema.make_clouds(instance))
-        (instance.data / "schemas-made").touch()
-    (instance.data / "schemas-made").touch()
+        with instance.step("keeping the prepared databases in the cache"), _cache_lock(instance):
+            state.keep_pristine(instance, pristine)
+    done.touch()
     write_env(instance)
 
 
 def write_env(instance: Instance) -> None:
-    """Write clouds.yaml, env.sh and what env.json says of OpenStack."""
-    clouds = instance.dir / "clouds.yaml"
-    env = instance.update_env(name=instance.name, base_port=instance.base_port)
-    write_atomic(clouds, config.clouds_yaml(instance, env.get("clouds")), 0o600)
+    """Write clouds.yaml, with an entry for each tenant user."""
+    text = config.clouds_yaml(instance, schema.clouds(instance))
+    write_atomic(instance.dir / "clouds.yaml", text, 0o600)
 
 
 def down(instance: Instance) -> None:
@@ -107,11 +106,3 @@ def down(instance: Instance) -> None:
 def status(instance: Instance) -> dict[str, int | None]:
     """Pid by service."""
     return {n: Proc(instance, n).pid for n in services.all_services(instance)}
-
-
-def save(instance: Instance, name: str) -> None:
-    raise NotImplementedError
-
-
-def restore(instance: Instance, name: str) -> None:
-    raise NotImplementedError

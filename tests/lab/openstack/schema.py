@@ -14,7 +14,7 @@ from typing import Any
 from ..paths import HOST, Instance, fail, wait_for
 from . import config, database, install, services
 from .config import ADMIN_PASSWORD, CATALOG, REGION, SERVICE_PASSWORD, SERVICE_USERS
-from .rest import Api, ApiError
+from .rest import Api
 
 PROJECTS = ("acme", "globex", "lab-tenant-empty")
 TENANT_USERS = {
@@ -225,6 +225,7 @@ def make_offers(instance: Instance) -> None:
     # Cinder's default quotas are in its database, whatever cinder.conf says
     unlimited = {k: -1 for k in ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups")}
     api.put("volume", f"{project}/os-quota-class-sets/default", {"quota_class_set": unlimited})
+    make_credential(instance)
     networks = {n["name"] for n in api.get("network", "/networks")["networks"]}
     if "external" not in networks:
         network = {"name": "external", "router:external": True, "shared": False}
@@ -242,33 +243,34 @@ def tenant_project(instance: Instance, name: str) -> str:
     return rows[0][0]
 
 
-def make_clouds(instance: Instance) -> dict[str, Any]:
-    """Entries of clouds.yaml for the tenants' users, with a new application credential for acme."""
-    clouds = {}
+APPLICATION_SECRET = "acme-application-credential-secret"
+
+
+def make_credential(instance: Instance) -> None:
+    """An application credential of acme's user."""
+    password, projects = TENANT_USERS["acme-operator"]
+    api = Api(instance, "acme-operator", password, projects[0])
+    api.get("identity", "/auth/projects")
+    body = {"name": "cloudexit", "secret": APPLICATION_SECRET, "unrestricted": False}
+    api.post("identity", f"/users/{api.user_id}/application_credentials", {"application_credential": body})
+
+
+def clouds(instance: Instance) -> dict[str, Any]:
+    """Entries of clouds.yaml for the tenants' users: acme, globex, empty, and acme-appcred."""
+    entries = {}
     for user, (password, projects) in TENANT_USERS.items():
         for project in projects:
             entry = config.cloud_entry(instance, username=user, password=password, project_name=project)
-            clouds[{"lab-tenant-empty": "empty"}.get(project, project)] = entry
-    password = TENANT_USERS["acme-operator"][0]
-    api = Api(instance, "acme-operator", password, "acme")
-    api.get("identity", "/auth/projects")
-    secret = "acme-application-credential-secret"
-    body = {"application_credential": {"name": "cloudexit", "secret": secret, "unrestricted": False}}
-    try:
-        made = api.post("identity", f"/users/{api.user_id}/application_credentials", body)
-    except ApiError as e:
-        if e.status != 409:
-            raise
-        listed = api.get("identity", f"/users/{api.user_id}/application_credentials", name="cloudexit")
-        made = {"application_credential": listed["application_credentials"][0]}
-    ident = made["application_credential"]["id"]
-    clouds["acme-appcred"] = config.cloud_entry(
-        instance,
-        "v3applicationcredential",
-        application_credential_id=ident,
-        application_credential_secret=secret,
-    )
-    return clouds
+            entries[{"lab-tenant-empty": "empty"}.get(project, project)] = entry
+    rows = database.sql(instance, "SELECT id FROM application_credential WHERE name = 'cloudexit'", "keystone")
+    for row in rows[:1]:
+        entries["acme-appcred"] = config.cloud_entry(
+            instance,
+            "v3applicationcredential",
+            application_credential_id=row[0] or "",
+            application_credential_secret=APPLICATION_SECRET,
+        )
+    return entries
 
 
 def wait_workers(instance: Instance, since: str, timeout: float = 120) -> None:

@@ -149,7 +149,7 @@ def all_services(instance: Instance) -> dict[str, Service]:
             {"OS_KEYSTONE_CONFIG_FILES": str(etc / "keystone.conf")},
         ),
         worker("nova-conductor", *nova_db),
-        worker("nova-compute", *nova),
+        Service("nova-compute", (python, "-m", "cloudexit_lab.nova_compute", *nova)),
         _api(instance, "placement", "placement", "placement.wsgi.api", 2, {"OS_PLACEMENT_CONFIG_DIR": str(etc)}),
         worker("cinder-volume", *cinder),
         worker("cinder-scheduler", *cinder),

@@ -44,7 +44,7 @@ soak: venv ## the long tests
 
 bench: venv ## paired measurements against peers, to .lab/bench/*.json
 	$(say) "benchmarks"
-	@$(TOOL_ENV) $(PY) -m tests.bench
+	@for name in vmdk wave; do if [ -e tests/bench/$$name.py ]; then $(TOOL_ENV) $(PY) -m tests.bench.$$name; fi; done
 
 lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog
 	$(say) "ruff"
@@ -72,11 +72,14 @@ lab-up: venv ## start the lab and seed its tenant
 	@$(PY) -m tests.lab up
 	@$(PY) -m tests.lab seed
 
-lab-down: ## stop the lab
-	@if [ -x $(PY) ]; then $(PY) -m tests.lab down; fi
+lab-down: ## stop every lab of this checkout
+	@for run in .lab/*/run; do \
+	  if [ -d "$$run" ] && [ -x $(PY) ]; then $(PY) -m tests.lab down --name "$$(basename "$$(dirname "$$run")")"; fi; \
+	done
 
 clean: lab-down ## remove what runs made; keep the Python environment and the caches
-	@rm -rf .lab/run .lab/sanity .lab/demo .lab/home .lab/lab dist .ansible collections .pytest_cache .ruff_cache .mypy_cache
+	@for run in .lab/*/run; do if [ -d "$$run" ]; then rm -rf "$$(dirname "$$run")"; fi; done
+	@rm -rf .lab/run .lab/sanity .lab/demo .lab/home dist .ansible collections .pytest_cache .ruff_cache .mypy_cache
 	@find . -name __pycache__ -type d -not -path './.lab/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove everything under .lab as well

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.paths import Instance
+from tests.lab.paths import Instance, running_procs
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / ".lab" / "run"
@@ -104,11 +104,16 @@ class Lab:
         return self.instance.dir
 
 
-def lab_command(*arguments: str, name: str = "lab", check: bool = True) -> int:
+def lab_command(*arguments: str, check: bool = True) -> int:
     """Run `python -m tests.lab <arguments>` with its output shown as it comes."""
-    env = {**os.environ, "CLOUDEXIT_LAB_NAME": name}
     command = [sys.executable, "-m", "tests.lab", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=check).returncode
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=check).returncode
+
+
+def lab_runs(instance: Instance) -> bool:
+    """Whether the lab is up: it has processes, and each is alive."""
+    procs = running_procs(instance)
+    return bool(procs) and all(proc.alive() for proc in procs)
 
 
 def _exports(path: Path) -> dict[str, str]:
@@ -127,9 +132,10 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
 
     CLOUDEXIT_LAB_KEEP=1 leaves it running, for the next run.
     """
+    instance = Instance()
     started = False
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        if lab_command("status", check=False) != 0:
+        if not lab_runs(instance):
             print("\n==> starting the lab for this run", flush=True)
             started = True
             try:
@@ -138,7 +144,6 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
             except subprocess.CalledProcessError as error:
                 lab_command("down", check=False)
                 pytest.exit(f"the lab could not be started: {error}", returncode=3)
-    instance = Instance()
     try:
         yield Lab(instance, _exports(instance.dir / "env.sh"))
     finally:

@@ -380,7 +380,7 @@ def _details(index: int, workload: Workload) -> str:
 def _timeline(steps: Sequence[Step]) -> str:
     timed = [(step, step.seconds) for step in steps if step.seconds]
     total = sum(seconds for dummy, seconds in timed)
-    bar = ""
+    picture = ""
     if total > 0:
         at, rects, keys = 0.0, [], []
         for number, (step, seconds) in enumerate(timed):
@@ -393,12 +393,12 @@ def _timeline(steps: Sequence[Step]) -> str:
             )
             keys.append(f'<li><i class="c{number % 6}"></i>{_text(act)} <b>{_text(duration_text(seconds))}</b></li>')
             at += width
-        bar = (
+        picture = (
             f'<svg class="time" viewBox="0 0 {at:.1f} 18" preserveAspectRatio="none" role="img" '
             f'aria-label="time of each step">{"".join(rects)}</svg><ul class="keys">{"".join(keys)}</ul>'
         )
     recorded = ", ".join(f"{_text(step.act)} <b>#{step.seq}</b>" for step in steps if step.seq is not None)
-    return f'{bar}<p class="quiet records">In the ledger: {recorded or "nothing yet"}</p>'
+    return f'{picture}<p class="quiet records">In the ledger: {recorded or "nothing yet"}</p>'
 
 
 def _disks(disks: Sequence[Disk]) -> str:

@@ -123,7 +123,13 @@ def _common(instance: Instance) -> dict[str, dict[str, Any]]:
     return {
         "oslo_concurrency": {"lock_path": instance.data / "locks"},
         "oslo_messaging_notifications": {"driver": "noop"},
-        "oslo_messaging_rabbit": {"heartbeat_in_pthread": False, "rabbit_quorum_queue": False},
+        "oslo_messaging_rabbit": {
+            "rabbit_quorum_queue": False,
+            # the queue starts at the same time as its users
+            "rabbit_retry_interval": 1,
+            "rabbit_retry_backoff": 0,
+            "rabbit_interval_max": 1,
+        },
     }
 
 
@@ -157,6 +163,7 @@ def _mariadb(instance: Instance) -> Sections:
             "innodb_flush_log_at_trx_commit": 0,
             "innodb_flush_method": "nosync",
             "innodb_doublewrite": 0,
+            "innodb_io_capacity_max": 40000,
             "key_buffer_size": "1M",
             "aria_pagecache_buffer_size": "4M",
             "table_open_cache": 1000,
@@ -245,7 +252,7 @@ def _nova(instance: Instance) -> Sections:
         "api": {"auth_strategy": "keystone"},
         "quota": {k: -1 for k in ("instances", "cores", "ram", "key_pairs", "server_groups", "metadata_items")},
         "conductor": {"workers": 1},
-        "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 5},
+        "scheduler": {"workers": 1},
         "filter_scheduler": {"track_instance_changes": False},
         "placement": client,
         "neutron": client,

@@ -73,7 +73,7 @@ def up(instance: Instance) -> None:
             schema.make_schemas(instance)
     else:
         database.move_here(instance)
-        schema.make_rings(instance)
+    schema.make_rings(instance)
     since = database.sql(instance, "SELECT utc_timestamp()")[0][0] or ""
     with instance.step("starting OpenStack's services"):
         services.start(instance, *names)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..paths import HOST, Instance, fail, wait_for
+from ..paths import Instance, fail, wait_for
 from . import config, database, install, services
 from .config import ADMIN_PASSWORD, CATALOG, REGION, SERVICE_PASSWORD, SERVICE_USERS
 from .rest import Api
@@ -69,22 +69,26 @@ def make_database(instance: Instance) -> None:
     )
 
 
+_RINGS = """
+import sys
+from swift.common.ring import RingBuilder
+folder, *ports = sys.argv[1:]
+for kind, port in zip(("account", "container", "object"), ports):
+    builder = RingBuilder(2, 1, 1)
+    builder.add_dev({"region": 1, "zone": 1, "ip": "127.0.0.1", "port": int(port), "device": "d1", "weight": 1,
+                     "replication_ip": "127.0.0.1", "replication_port": int(port)})
+    builder.rebalance()
+    builder.get_ring().save(f"{folder}/{kind}.ring.gz")
+"""
+
+
 def make_rings(instance: Instance) -> None:
     """Swift's rings: one replica on one device. They hold ports, so each instance has its own."""
-    python = str(install.python(instance))
-    builder = str(install.venv_dir(instance) / "bin" / "swift-ring-builder")
+    kinds = ("account", "container", "object")
     folder = instance.etc / "swift"
-    for kind in ("account", "container", "object"):
-        if (folder / f"{kind}.ring.gz").exists():
-            continue
-        file = str(folder / f"{kind}.builder")
-        device = ["--ip", HOST, "--port", str(instance.port(f"swift-{kind}")), "--device", "d1", "--weight", "1"]
-        for args in (
-            ["create", "4", "1", "1"],
-            ["add", "--region", "1", "--zone", "1", *device],
-            ["rebalance"],
-        ):
-            _run(instance, "swift-rings", python, builder, file, *args)
+    if not all((folder / f"{kind}.ring.gz").exists() for kind in kinds):
+        ports = [str(instance.port(f"swift-{kind}")) for kind in kinds]
+        _run(instance, "swift-rings", str(install.python(instance)), "-c", _RINGS, str(folder), *ports)
 
 
 def _keystone(instance: Instance) -> None:
@@ -137,7 +141,6 @@ def make_schemas(instance: Instance) -> None:
         "cinder": lambda: _manage(instance, "cinder-manage", ("cinder.conf",), "db", "sync"),
         "glance": lambda: _manage(instance, "glance-manage", ("glance-api.conf",), "db_sync"),
         "placement": lambda: _manage(instance, "placement-manage", ("placement.conf",), "db", "sync"),
-        "swift": lambda: make_rings(instance),
     }
 
     def run(name: str) -> None:
@@ -301,13 +304,20 @@ def wait_workers(instance: Instance, since: str, timeout: float = 120) -> None:
 
 
 def map_compute(instance: Instance, timeout: float = 60) -> None:
-    """Wait until the compute node is known to Nova's cell and to Placement."""
-
-    def mapped() -> bool:
-        rows = database.sql(
-            instance,
-            "SELECT (SELECT count(*) FROM nova_api.host_mappings) AND (SELECT count(*) FROM placement.inventories)",
-        )
-        return rows[0][0] == "1"
-
-    wait_for(mapped, timeout, "the compute node to be mapped", every=0.25)
+    """Put the compute node into Nova's cell (what nova-manage discover_hosts does), once Placement has it."""
+    wait_for(
+        lambda: database.sql(
+            instance, "SELECT 1 FROM placement.inventories, nova.compute_nodes WHERE compute_nodes.deleted = 0 LIMIT 1"
+        ),
+        timeout,
+        "the compute node to report what it has",
+        every=0.1,
+    )
+    database.sql(
+        instance,
+        "INSERT INTO host_mappings (created_at, cell_id, host)"
+        " SELECT utc_timestamp(), id, 'lab-compute' FROM cell_mappings WHERE name = 'cell1'"
+        " AND NOT EXISTS (SELECT 1 FROM host_mappings WHERE host = 'lab-compute');"
+        "UPDATE nova.compute_nodes SET mapped = 1;",
+        "nova_api",
+    )

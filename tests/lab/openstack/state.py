@@ -335,7 +335,7 @@ def keep_pristine(instance: Instance, target: Path) -> None:
     (instance.data / "pristine-id").write_text(marker)
     database.sql(
         instance,
-        "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_max_dirty_pages_pct = 0;"
+        "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_io_capacity = 20000; SET GLOBAL innodb_max_dirty_pages_pct = 0;"
         " SET GLOBAL innodb_max_dirty_pages_pct_lwm = 0; FLUSH TABLES; FLUSH LOGS;",
     )
 

@@ -77,8 +77,15 @@ def rewrite_boot_files(tree: Tree, resolve: Resolve, *, console: bool) -> tuple[
         problems += [f"{path}: {problem}" for problem in result.problems]
         warnings += [f"{path}: {warning}" for warning in result.warnings]
         if result.text != text:
-            tree.write(path, result.text, reason="names disks by UUID, and the screen beside the serial console")
+            tree.write(path, result.text, reason=_reason(text, result.text))
     return problems, warnings
+
+
+def _reason(before: str, after: str) -> str:
+    screen = before.count("console=tty0") != after.count("console=tty0")
+    disks = before.count("UUID=") != after.count("UUID=") or not screen
+    reasons = [*(["disks are named by UUID"] if disks else []), *(["the screen is a console too"] if screen else [])]
+    return ", and ".join(reasons)
 
 
 def kernel_root(tree: Tree) -> str:

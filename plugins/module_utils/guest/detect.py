@@ -86,7 +86,7 @@ def examine(tree: Tree, network: Network) -> tuple[Facts, list[str]]:
 
 
 def initramfs_tool(tree: Tree) -> str:
-    """The tool that builds the initramfs; Debian's dracut brings an update-initramfs of its own, so dracut goes first."""
+    """The tool that builds the initramfs; dracut first, since Debian's brings an update-initramfs of its own."""
     if any(tree.is_file(path) for path in ("/usr/bin/dracut", "/usr/sbin/dracut", "/sbin/dracut")):
         return DRACUT
     if tree.is_file("/usr/sbin/mkinitramfs") or tree.is_file("/sbin/mkinitramfs"):

@@ -61,6 +61,13 @@ class Nic:
     new_mac: str = ""
     name: str = ""
     addresses: tuple[str, ...] = ()
+    # False: the target will give it another MAC, and which one is not known yet.
+    keep_mac: bool = True
+
+    @property
+    def mac_known(self) -> bool:
+        """Whether the MAC at the target is known."""
+        return self.keep_mac or bool(self.new_mac)
 
     @property
     def target_mac(self) -> str:
@@ -176,7 +183,8 @@ class _Reader:
             self.problems.append(Problem(f"{path}.new_mac", f"{new_mac!r} is not a MAC address"))
         if name and not is_interface_name(name):
             self.problems.append(Problem(f"{path}.name", f"{name!r} is not an interface name"))
-        return Nic(mac, new_mac, name, tuple(str(address) for address in value.get("addresses") or ()))
+        addresses = tuple(str(address) for address in value.get("addresses") or ())
+        return Nic(mac, new_mac, name, addresses, bool(value.get("keep_mac", True)))
 
     def disk(self, path: str, value: Mapping[str, Any]) -> DataDisk:
         device = str(value.get("device") or "")

@@ -133,8 +133,8 @@ def pair(nics: Sequence[Nic], network: Network) -> tuple[dict[int, str], list[st
         else:
             macs_left = ", ".join(nics[index].mac for index in left)
             problems.append(
-                f"the guest's network configuration names {', '.join(free)}, and which of them is {macs_left} cannot be "
-                "told; say it with the adapter's `name`"
+                f"the guest's network configuration names {', '.join(free)}, and which of them is {macs_left} cannot "
+                "be told; say it with the adapter's `name`"
             )
             left = []
     for index in left:
@@ -143,6 +143,14 @@ def pair(nics: Sequence[Nic], network: Network) -> tuple[dict[int, str], list[st
             warnings.append(
                 f"the guest's name for adapter {nics[index].mac} is not known, so it is not pinned{covered}"
             )
+    for index, name in sorted(names.items()):
+        if not nics[index].mac_known:
+            told = f"adapter {nics[index].mac} ({name}) gets a MAC address at the target that is not known yet"
+            if name in network.interfaces and network.interfaces[name].configured:
+                problems.append(f"{told}, so its name cannot be kept; keep the MAC, or give the new one")
+            else:
+                warnings.append(f"{told}, so its name is not pinned")
+    names = {index: name for index, name in names.items() if nics[index].mac_known}
     doubled = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
     problems += [f"two adapters would both be called {name}" for name in doubled]
     return names, problems, warnings

@@ -75,11 +75,11 @@ def adapt(
         return AdaptResult()
     if os.geteuid() != 0:
         raise CloudExitError("a guest can only be adapted as root", hint="Use become on the reader host.")
-    result = _decoded(_in_child(lambda: _examine(device, plan)))
+    result = decoded(_in_child(lambda: _examine(device, plan)))
     if result.changed and not check:
         if before_write is not None:
             before_write()
-        result = _decoded(_in_child(lambda: _write(device, plan, keep, timeout)))
+        result = decoded(_in_child(lambda: _write(device, plan, keep, timeout)))
     result.seconds = time.monotonic() - started
     return result
 
@@ -95,7 +95,7 @@ def _examine(device: str, plan: AdaptPlan) -> dict[str, Any]:
             *shop.esp_changes(),
             *(_planned(shop.tree, kernel) for kernel in decision.rebuild),
         ]
-        return _encoded(_result(decision, files))
+        return encoded(_result(decision, files))
 
 
 def _write(device: str, plan: AdaptPlan, keep: str | None, timeout: float) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _write(device: str, plan: AdaptPlan, keep: str | None, timeout: float) -> di
         if files and decision.facts.selinux in ("enforcing", "permissive"):
             services.relabel(shop.tree)
             files += shop.commit(keep)
-        result = _encoded(_result(decision, files))
+        result = encoded(_result(decision, files))
     return result
 
 
@@ -507,13 +507,15 @@ def _told(kind: str, what: str, cause: str, hint: str, retryable: bool) -> dict[
     return {"error": kind, "what": what, "cause": cause, "hint": hint, "retryable": retryable}
 
 
-def _encoded(result: AdaptResult) -> dict[str, Any]:
+def encoded(result: AdaptResult) -> dict[str, Any]:
+    """Plain values that decoded() reads again, with the content of changed texts."""
     value = result.to_dict()
     value["files"] = [vars(change) for change in result.files]
     return value
 
 
-def _decoded(value: dict[str, Any]) -> AdaptResult:
+def decoded(value: dict[str, Any]) -> AdaptResult:
+    """What encoded() made."""
     facts = dict(value["found"])
     facts["kernels"] = [Kernel(**kernel) for kernel in facts["kernels"]]
     return AdaptResult(

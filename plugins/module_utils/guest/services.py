@@ -93,7 +93,7 @@ def has_cloud_init(tree: Tree) -> bool:
 
 
 def keep_cloud_init_quiet(tree: Tree, *, keep_network: bool) -> None:
-    """Stage a configuration by which cloud-init knows the target's data sources and takes the machine for the one it was.
+    """Stage a configuration by which cloud-init knows the target's data sources and takes the machine for what it was.
 
     Without it, cloud-init would wait for the source cloud's metadata service, and then set the machine up as a new one:
     new host keys, another host name, locked passwords, another network configuration.

@@ -108,6 +108,11 @@ class ExportLease(Protocol):
 class Target(Protocol):
     """What a pass needs of a target. One instance per job; used by several threads."""
 
+    @property
+    def trace(self) -> str:
+        """What `abort_stale` of a later run needs to end what this one had open."""
+        ...
+
     def find(self) -> Machine | None: ...
     def owns(self, machine: Machine) -> bool: ...
     def abort_stale(self, lease_ref: str) -> None: ...
@@ -252,7 +257,7 @@ class Runner:
     def _found(self, machine: Machine) -> dict[str, Any]:
         """The result of a pass that an earlier run completed: from its record, else from the machine's marks."""
         kept = self._status.get("verified")
-        if isinstance(kept, dict) and kept.get("target_ref") == machine.ref:
+        if isinstance(kept, dict) and kept.get("vm_ref") == machine.ref:
             return {**kept, "changed": False}
         disks = []
         for number in range(64):
@@ -334,6 +339,7 @@ class Runner:
             if self.stopped.is_set():
                 raise _stopped()
             self._clear()
+            self._say("opening the import", lease=target.trace)
             lease = target.open_import(self._first_marks())
             self._lease = lease
             self._say("copying", lease=lease.ref)
@@ -636,7 +642,7 @@ class Runner:
     def _result(self, ref: str, disks: list[dict[str, Any]], *, changed: bool) -> dict[str, Any]:
         return {
             "changed": changed,
-            "target_ref": ref,
+            "vm_ref": ref,
             "disks": disks,
             "bytes": sum(int(d["bytes"]) for d in disks),
             "sent": sum(int(d["sent"]) for d in disks),

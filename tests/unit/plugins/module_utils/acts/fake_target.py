@@ -63,6 +63,8 @@ class FakeTarget:
         self.most_at_once = 0
         self._guard = threading.Lock()
 
+    trace = "session-1"
+
     def _call(self, text: str) -> None:
         with self._guard:
             self.calls.append(text)

@@ -56,7 +56,7 @@ def expected(work: transfer.Pass) -> list[str]:
 def test_a_pass_copies_proves_and_marks(work: transfer.Pass, record: Record) -> None:
     target = FakeTarget()
     result = run(work, target, record)
-    assert result["changed"] and result["target_ref"] == "vm-1"
+    assert result["changed"] and result["vm_ref"] == "vm-1"
     assert [d["manifest_source"] for d in result["disks"]] == expected(work)
     assert all(d["equal"] and d["manifest_target"] == d["manifest_source"] for d in result["disks"])
     assert all(d["bytes"] == SIZE and 0 < d["sent"] < SIZE for d in result["disks"])

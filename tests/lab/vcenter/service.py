@@ -42,7 +42,9 @@ class Control:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise ControlError(f"{method} {path}: {error.code} {error.read().decode(errors='replace').strip()}") from None
+            raise ControlError(
+                f"{method} {path}: {error.code} {error.read().decode(errors='replace').strip()}"
+            ) from None
 
     def healthy(self) -> bool:
         """Whether it answers."""
@@ -142,7 +144,8 @@ def up(instance: Instance, **settings: Any) -> dict[str, Any]:
         with instance.step("start the vCenter"):
             data.mkdir(parents=True, exist_ok=True)
             argv = [
-                program, "-listen", f"{HOST}:{instance.port('vcenter')}", "-control", f"{HOST}:{instance.port('vcsim')}",
+                program,
+                "-listen", f"{HOST}:{instance.port('vcenter')}", "-control", f"{HOST}:{instance.port('vcsim')}",
                 "-data", data, "-calls", call_log(instance), "-user", USER,
                 "-lease-timeout", f"{float(wanted['lease_timeout']):g}s",
                 "-capacity-gib", wanted["capacity_gib"], "-free-gib", wanted["free_gib"],
@@ -218,5 +221,3 @@ def calls(instance: Instance, since: datetime | str | None = None) -> dict[str, 
 def now() -> str:
     """This moment as `calls` takes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-

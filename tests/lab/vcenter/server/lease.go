@@ -71,6 +71,9 @@ type lease struct {
 
 // context makes a fresh one: the simulator uses its identity for locking.
 func (l *lab) context(session *simulator.Session) *simulator.Context {
+	if session == nil {
+		session = l.service.Context.Session
+	}
 	return &simulator.Context{Context: context.Background(), Map: l.registry, Session: session}
 }
 
@@ -87,10 +90,26 @@ func (l *lab) route(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 		if l.leased(method.This) {
 			return nil, &types.TaskInProgress{Task: types.ManagedObjectReference{Type: "Task", Value: "task-nfc-lease"}}
 		}
-	case "PowerOffVM_Task":
+	}
+	// The simulator escapes names by itself, and does it twice when the client has, as the API wants it.
+	switch body := method.Body.(type) {
+	case *types.ImportVApp:
+		if spec, ok := body.Spec.(*types.VirtualMachineImportSpec); ok {
+			spec.ConfigSpec.Name = unescape(spec.ConfigSpec.Name)
+		}
+	case *types.CreateFolder:
+		body.Name = unescape(body.Name)
+	case *types.Rename_Task:
+		body.NewName = unescape(body.NewName)
 	}
 	return nil, nil
 }
+
+var escape = strings.NewReplacer("%", "%25", "/", "%2f", "\\", "%5c")
+var plain = strings.NewReplacer("%", "_", "/", "_", "\\", "_")
+var escapes = strings.NewReplacer("%25", "%", "%2f", "/", "%2F", "/", "%5c", "\\", "%5C", "\\")
+
+func unescape(name string) string { return escapes.Replace(name) }
 
 func (l *lab) leased(vm types.ManagedObjectReference) bool {
 	l.mu.Lock()
@@ -109,6 +128,7 @@ func (l *lab) newLease(ctx *simulator.Context, export bool) *lease {
 		lab:          l, export: export, owner: ctx.Session.UserSession, registry: ctx.Session,
 		files: map[string]*transfer{}, touched: time.Now(), ended: make(chan struct{}),
 	}
+	one.Self.Type = "HttpNfcLease"
 	ctx.Session.Put(one)
 	l.mu.Lock()
 	l.leases[leaseID(one.Self.Value)] = one
@@ -149,6 +169,9 @@ func (d *desk) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.Ha
 			return
 		}
 		c := d.lab.context(one.registry)
+		// The simulator spoils the devices of a machine whose name needs escapes, so it gets its name afterwards.
+		name := spec.ConfigSpec.Name
+		spec.ConfigSpec.Name = plain.Replace(name)
 		res := folder.CreateVMTask(c, &types.CreateVM_Task{
 			This: folder.Self, Config: spec.ConfigSpec, Pool: req.This, Host: req.Host,
 		})
@@ -159,6 +182,15 @@ func (d *desk) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.Ha
 			return
 		}
 		ref := task.Info.Result.(types.ManagedObjectReference)
+		if spec.ConfigSpec.Name != name {
+			if vm, ok := d.lab.registry.Get(ref).(*simulator.VirtualMachine); ok {
+				escaped := escape.Replace(name)
+				c.WithLock(vm, func() {
+					c.Update(vm, []types.PropertyChange{{Name: "name", Val: escaped}, {Name: "config.name", Val: escaped},
+						{Name: "summary.config.name", Val: escaped}})
+				})
+			}
+		}
 		one.mu.Lock()
 		one.vm = ref
 		over := one.over
@@ -202,7 +234,7 @@ func (d *desk) ExportVm(ctx *simulator.Context, req *types.ExportVm) soap.HasFau
 // checkSpec is what the simulator would not notice, or would fall over.
 func (l *lab) checkSpec(dc *simulator.Datacenter, folder *simulator.Folder, spec *types.VirtualMachineConfigSpec) (types.BaseMethodFault, string) {
 	for _, child := range folder.ChildEntity {
-		if e, ok := l.registry.Get(child).(mo.Entity); ok && e.Entity().Name == spec.Name {
+		if e, ok := l.registry.Get(child).(mo.Entity); ok && unescape(e.Entity().Name) == spec.Name {
 			return &types.DuplicateName{Name: spec.Name, Object: child}, fmt.Sprintf("The name '%s' already exists.", spec.Name)
 		}
 	}

@@ -213,8 +213,19 @@ func decode(r io.Reader, out *os.File, capacity int64) (err error) {
 			if value != 0 {
 				return invalid("end-of-stream marker with a size")
 			}
-			if !footer {
+			if !footer && !ahead {
 				return invalid("end of stream before the footer")
+			}
+			for ahead { // it pads the last grain's place with zeros
+				if _, e := in.Peek(1); errors.Is(e, io.EOF) {
+					break
+				}
+				if err = read(block); err != nil {
+					return err
+				}
+				if !isZero(block) {
+					return invalid("bytes after the end of the stream")
+				}
 			}
 			if _, e := in.ReadByte(); e == nil {
 				return invalid("bytes after the end of the stream")

@@ -23,6 +23,11 @@ def root(seed: str) -> str:
     return "blake3:" + hashlib.sha256(seed.encode()).hexdigest()
 
 
+def change(path: str, action: str, before: str | None, after: str | None) -> dict[str, Any]:
+    sums = {"before": before, "after": after}
+    return {"path": path, "action": action} | {name: text and root(text)[7:] for name, text in sums.items()}
+
+
 def workload(source_name: str, number: int, **values: Any) -> dict[str, Any]:
     return {
         "source": {"id": f"5e2f{number:04d}-7c1e-4a53-9b0f-2f6f5cf1d0{number:02d}", "name": source_name},
@@ -74,11 +79,12 @@ def moved(number: int, *, equal: bool = True, check: bool = True) -> list[dict[s
             "name": "guest_adapt",
             "seconds": 23.8,
             "files": [
-                {"path": "/boot/initrd.img-6.1.0-35-amd64", "before": root("i1"), "after": root(f"i2{number}")},
-                {"path": "/etc/fstab", "before": root("f1"), "after": root(f"f2{number}")},
-                {"path": "/etc/initramfs-tools/conf.d/cloudexit", "before": "", "after": root("c")},
-                {"path": "/etc/cloud/cloud.cfg.d/90_openstack.cfg", "before": root("o"), "after": ""},
+                change("/boot/initrd.img-6.1.0-35-amd64", "rebuilt", "i1", f"i2{number}"),
+                change("/etc/fstab", "modified", "f1", f"f2{number}"),
+                change("/etc/initramfs-tools/conf.d/cloudexit", "created", None, "c"),
+                change("/etc/cloud/cloud.cfg.d/90_openstack.cfg", "removed", "o", None),
             ],
+            "notes": ["open-vm-tools is wanted and not installed"],
         },
         {
             "name": "disk_pass",

@@ -58,7 +58,7 @@ def gather(directory: str, plan_path: str = "") -> ReportData:
         _workload(key, plan, _mapping(facts.get(key)), [record for record in mine if record["workload"] == key])
         for key in dict.fromkeys(keys)
     ]
-    findings = [finding for key in dict.fromkeys(keys) for finding in _told_findings(key, mine)]
+    findings = [finding for w in workloads for finding in _told_findings(w.key, w.source_name or w.key, mine)]
     return ReportData(
         tenant=tenant,
         source=_source(plan),
@@ -176,7 +176,7 @@ def _checks(result: Mapping[str, Any]) -> Iterator[Check]:
 def _files(result: Mapping[str, Any]) -> Iterator[FileChange]:
     for change in _list(result.get("files")):
         if "path" in change:
-            yield FileChange(*(_string(change.get(name)) for name in ("path", "before", "after")))
+            yield FileChange(*(_string(change.get(name)) for name in ("path", "before", "after", "action")))
 
 
 def _downtime(results: Sequence[Mapping[str, Any]]) -> float | None:
@@ -193,7 +193,7 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _told_findings(key: str, records: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _told_findings(key: str, name: str, records: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """Findings that the acts themselves returned."""
     latest = {record["act"]: record for record in records if record["workload"] == key}
     for record in latest.values():
@@ -201,7 +201,10 @@ def _told_findings(key: str, records: Sequence[Mapping[str, Any]]) -> Iterator[F
             severity = _string(told.get("severity"))
             known = severity if severity in ("high", "medium", "info") else "medium"
             text = _string(told.get("text")) or _string(told.get("message")) or _string(told.get("rule"))
-            yield Finding(cast(Severity, known), key, text, _string(told.get("next")))
+            yield Finding(cast(Severity, known), name, text, _string(told.get("next")))
+        notes = record["result"].get("notes")
+        for note in notes if isinstance(notes, list) else ():
+            yield Finding("info", name, _string(note))
 
 
 def _found(workloads: Sequence[Workload], plan: plans.Plan | None) -> Iterator[Finding]:

@@ -80,6 +80,7 @@ class FileChange:
     path: str
     before: str = ""
     after: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True)
@@ -460,9 +461,11 @@ def _files(files: Sequence[FileChange]) -> str:
 
 
 def _change(file: FileChange) -> str:
+    if file.action:
+        return _text(file.action)
     if file.before and file.after:
-        return "changed"
-    return "made" if file.after else "removed"
+        return "modified"
+    return "created" if file.after else "removed"
 
 
 def _left(data: ReportData) -> str:

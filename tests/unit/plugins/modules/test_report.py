@@ -20,7 +20,7 @@ def test_check_apply_apply_again(call_module: Any, tmp_path: Path) -> None:
     done = call_module("report", params, diff=True)
     assert done == told
     assert done["workloads"] == {"moved": 2, "under_way": 1, "planned": 1, "stays": 1}
-    assert (done["findings"], done["sound"], done["path"]) == (1, True, str(folder / "report.html"))
+    assert (done["findings"], done["sound"], done["path"]) == (4, True, str(folder / "report.html"))
     assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
     again = call_module("report", params, diff=True)
     assert not again["changed"]

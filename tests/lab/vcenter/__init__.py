@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from tests.lab.vcenter.service import Control, ControlError, calls, down, now, options, reset, up
+from tests.lab.vcenter.service import Control, ControlError, calls, down, now, options, reset, restore, save, up
 
-__all__ = ["Control", "ControlError", "calls", "down", "now", "options", "reset", "up"]
+__all__ = ["Control", "ControlError", "calls", "down", "now", "options", "reset", "restore", "save", "up"]

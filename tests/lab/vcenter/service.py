@@ -165,7 +165,19 @@ def up(instance: Instance, **settings: Any) -> dict[str, Any]:
         "datastores": ["LocalDS_0", "LocalDS_1"],
         "networks": ["VM Network", "DC0_DVPG0", "DC0_DVPG1"],
     }
-    instance.update_env(vcenter=found)
+    bundle = data / "ca-bundle.pem"
+    system = Path("/etc/ssl/certs/ca-certificates.crt")
+    known = system.read_text() if system.exists() else ""
+    write_atomic(bundle, known + (data / "ca.pem").read_text())
+    shell = {
+        "VMWARE_HOST": HOST,
+        "VMWARE_PORT": str(found["port"]),
+        "VMWARE_USER": USER,
+        "VMWARE_PASSWORD": wanted["password"],
+        "VMWARE_VALIDATE_CERTS": "true",
+        "SSL_CERT_FILE": str(bundle),  # as for any private CA
+    }
+    instance.update_env(vcenter=found, shell={**instance.env().get("shell", {}), **shell})
     return found
 
 
@@ -190,6 +202,15 @@ def reset(instance: Instance, **settings: Any) -> dict[str, Any]:
     down(instance)
     call_log(instance).unlink(missing_ok=True)
     return up(instance, **settings)
+
+
+def save(instance: Instance, name: str) -> None:
+    """Nothing to keep: every saved state has an empty vCenter."""
+
+
+def restore(instance: Instance, name: str) -> None:
+    """An empty vCenter again."""
+    reset(instance)
 
 
 def calls(instance: Instance, since: datetime | str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ it; the owner marks in its extraConfig then prove it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class VmDisk:
 
 @dataclass(frozen=True)
 class VmNic:
-    """A network card as it is: type, MAC, network id or name, whether it is connected at power-on and now."""
+    """A network card as it is: type, MAC, network by name, whether it is connected at power-on and now."""
 
     type: str
     mac: str
@@ -209,10 +209,21 @@ def get(session: Session, moref: str) -> Vm:
     values = session.read([session.ref("VirtualMachine", moref)], _PATHS, what).get(moref)
     if values is None:
         raise NotFound(what)
-    return _plain(moref, values)
+    return _plain(moref, values, _group_names(session, values.get("config.hardware.device") or [], what))
 
 
-def _plain(moref: str, values: Mapping[str, Any]) -> Vm:
+def _group_names(session: Session, devices: Sequence[Any], what: str) -> dict[str, str]:
+    """Names of the distributed port groups that a machine's network cards are in, by their keys; no call for none."""
+    keys = {str(device.backing.port.portgroupKey) for device in devices if getattr(device.backing, "port", None)}
+    groups = [session.ref("DistributedVirtualPortgroup", key) for key in sorted(keys)]
+    try:
+        found = session.read(groups, ["name"], what)
+    except NotFound:
+        return {}  # a key is the id of its group unless the switch was restored from a backup
+    return {key: unescape_name(str(values.get("name", key))) for key, values in found.items()}
+
+
+def _plain(moref: str, values: Mapping[str, Any], groups: Mapping[str, str]) -> Vm:
     extra = {
         str(option.key): str(option.value)
         for option in values.get("config.extraConfig") or []
@@ -230,7 +241,7 @@ def _plain(moref: str, values: Mapping[str, Any]) -> Vm:
         for place, key in disk_order(devices, extra)
     )
     guest_nets = {int(net.deviceConfigId): net for net in values.get("guest.net") or []}
-    nics = tuple(_nic(device, guest_nets.get(int(device.key))) for device in devices if _is_nic(device))
+    nics = tuple(_nic(device, guest_nets.get(int(device.key)), groups) for device in devices if _is_nic(device))
     main = values.get("guest.ipAddress")
     addresses = [str(main)] if main else []
     addresses += [address for nic in nics for address in nic.addresses if address not in addresses]
@@ -258,12 +269,13 @@ def _is_nic(device: Any) -> bool:
     return isinstance(device, vmomi.vim().vm.device.VirtualEthernetCard)
 
 
-def _nic(device: Any, net: Any) -> VmNic:
+def _nic(device: Any, net: Any, groups: Mapping[str, str]) -> VmNic:
     names = {class_name: name for name, class_name in NIC_TYPES.items()}
     kind = vmomi.fault_name(device)
     backing = device.backing
     port = getattr(backing, "port", None)
-    network = str(getattr(backing, "deviceName", "") or getattr(port, "portgroupKey", "") or "")
+    group = str(getattr(port, "portgroupKey", "") or "")
+    network = unescape_name(str(getattr(backing, "deviceName", "") or "")) or groups.get(group, group)
     connectable = device.connectable
     return VmNic(
         type=names.get(kind, kind),

@@ -148,7 +148,14 @@ func (o *observer) changed(ref types.ManagedObjectReference) {
 }
 
 func (o *observer) PutObject(_ *simulator.Context, ref mo.Reference) { o.changed(ref.Reference()) }
-func (o *observer) UpdateObject(_ *simulator.Context, ref mo.Reference, _ []types.PropertyChange) {
+func (o *observer) UpdateObject(_ *simulator.Context, ref mo.Reference, changes []types.PropertyChange) {
+	for _, change := range changes {
+		if change.Name == "runtime.powerState" && change.Val == types.VirtualMachinePowerStatePoweredOff {
+			if vm, ok := o.lab.registry.Get(ref.Reference()).(*simulator.VirtualMachine); ok {
+				go o.lab.guestGone(vm)
+			}
+		}
+	}
 	o.changed(ref.Reference())
 }
 func (o *observer) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) {
@@ -156,6 +163,23 @@ func (o *observer) RemoveObject(_ *simulator.Context, ref types.ManagedObjectRef
 		_ = os.RemoveAll(filepath.Join(o.lab.disks, ref.Value))
 	}
 	o.changed(ref)
+}
+
+// guestGone forgets what the guest of a machine said: it is switched off.
+func (l *lab) guestGone(vm *simulator.VirtualMachine) {
+	c := l.context(nil)
+	c.WithLock(vm, func() {
+		if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOff {
+			return
+		}
+		c.Update(vm, []types.PropertyChange{
+			{Name: "guest.toolsStatus", Val: types.VirtualMachineToolsStatusToolsNotRunning},
+			{Name: "guest.toolsRunningStatus", Val: string(types.VirtualMachineToolsRunningStatusGuestToolsNotRunning)},
+			{Name: "summary.guest.toolsRunningStatus", Val: string(types.VirtualMachineToolsRunningStatusGuestToolsNotRunning)},
+			{Name: "guest.ipAddress", Val: ""}, {Name: "summary.guest.ipAddress", Val: ""},
+			{Name: "guestHeartbeatStatus", Val: types.ManagedEntityStatusGray},
+		})
+	})
 }
 
 func (l *lab) machines() []vmView {

@@ -91,6 +91,12 @@ func (l *lab) route(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 			return nil, &types.TaskInProgress{Task: types.ManagedObjectReference{Type: "Task", Value: "task-nfc-lease"}}
 		}
 	}
+	if method.Name == "ShutdownGuest" || method.Name == "RebootGuest" {
+		vm, ok := l.registry.Get(method.This).(*simulator.VirtualMachine)
+		if ok && vm.Guest.ToolsRunningStatus != string(types.VirtualMachineToolsRunningStatusGuestToolsRunning) {
+			return nil, &types.ToolsUnavailable{}
+		}
+	}
 	// The simulator escapes names by itself, and does it twice when the client has, as the API wants it.
 	switch body := method.Body.(type) {
 	case *types.ImportVApp:

@@ -244,7 +244,7 @@ def open_source(path: str | os.PathLike[str], fmt: str = "auto", spool_dir: str 
     spool_dir: for the temporary raw file of an image that cannot be read directly.
 
     Raises NotFound, Refused (encrypted, or `auto` as above), InvalidInput (empty, not a disk, wrong format) and
-    CloudExitError (cannot be read, `qemu-img` missing or failed).
+    CloudExitError (cannot be read, a damaged image, `qemu-img` missing or failed).
     """
     name = os.fspath(path)
     if fmt not in ("auto", "raw", "qcow2"):
@@ -305,6 +305,7 @@ def _open_qcow2(name: str, fd: int, head: bytes, device: bool, guessed: bool, sp
     if not size:
         raise InvalidInput(f"Cannot read {name}", [Problem("size", "the disk is empty (0 bytes)")])
     spec = _image_spec(name, device)
+    _check(name, spec)
     if not other_files:
         source = Qcow2Source(name, fd, -(-size // SECTOR) * SECTOR, 1 << cluster_bits)
         if _map_into(source, spec, spool_dir):
@@ -344,10 +345,33 @@ def _start(arguments: list[str], name: str) -> Any:
         ) from error
 
 
-def _failed(name: str, stderr: bytes) -> CloudExitError:
-    text = stderr.decode("utf-8", "replace").strip()
-    last = text.splitlines()[-1] if text else "it gave no reason"
-    return CloudExitError(f"Cannot read {name}", cause=f"qemu-img: {last[:500]}")
+def _said(stderr: bytes, spec: str) -> str:
+    lines = stderr.decode("utf-8", "replace").replace(f"'{spec}'", "it").strip().splitlines()
+    return f"qemu-img: {lines[-1].removeprefix('qemu-img: ')[:500] if lines else 'it gave no reason'}"
+
+
+def _failed(name: str, stderr: bytes, spec: str) -> CloudExitError:
+    return CloudExitError(f"Cannot read {name}", cause=_said(stderr, spec))
+
+
+def _check(name: str, spec: str) -> None:
+    """An image whose end is missing, tables and all, reads as zeros without a word: so its references are checked."""
+    process = _start(["check", spec], name)
+    # Damage can take very many lines. The first is enough, and what is not read cannot fill the memory.
+    first = process.stderr.read(4096)
+    more = len(first) == 4096
+    if more:
+        process.kill()
+    process.stderr.close()
+    process.stdout.read()
+    process.stdout.close()
+    status = process.wait()
+    if more or status not in (0, 3):  # 3: only clusters that nothing refers to
+        raise CloudExitError(
+            f"The image {name} is damaged",
+            cause=_said(first.split(b"\n", 1)[0], spec),
+            hint="Download or export it again; `qemu-img check` tells more.",
+        )
 
 
 def _map_into(source: Qcow2Source, spec: str, spool_dir: str | None) -> bool:
@@ -382,7 +406,7 @@ def _map_into(source: Qcow2Source, spec: str, spool_dir: str | None) -> bool:
         process.stderr.close()
         process.wait()
     if direct and process.returncode:
-        raise _failed(source.path, stderr)
+        raise _failed(source.path, stderr, spec)
     return direct
 
 
@@ -395,7 +419,7 @@ def _convert(name: str, spec: str, spool_dir: str | None) -> Source:
         process = _start(["convert", "-O", "raw", "-W", spec, temporary], name)
         _stdout, stderr = process.communicate()
         if process.returncode:
-            raise _failed(name, stderr)
+            raise _failed(name, stderr, spec)
         os.close(handle)
         handle = -1
         handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)

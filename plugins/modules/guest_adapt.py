@@ -46,6 +46,11 @@ options:
     description:
       - Path of the disk, a block device or a raw image, in place of O(workload).
     type: path
+  identity:
+    description:
+      - What the disk of O(device) is, for example the id of the volume. With it, a record of what was done is kept in
+        O(state_dir), an adaptation that was started and not finished is noticed, and O(hash_before) is done.
+    type: str
   mode:
     description:
       - With V(none), the guest is left as it is.
@@ -145,7 +150,8 @@ options:
     default: true
   hash_before:
     description:
-      - Take the manifest of the untouched disk before the first change. It is the proof against the source.
+      - Take the manifest of the untouched disk before the first change. It is the proof against the source. Nothing is
+        hashed when nothing is to be changed, nor with O(device) without O(identity).
     type: bool
     default: true
   state_dir:
@@ -320,11 +326,12 @@ def work_of(params: dict[str, Any]) -> acts.Work | None:
             options=chosen,
         )
     given = {"hardware": params["hardware"] or {}, "nics": params["nics"], "data_disks": params["data_disks"]}
+    identity = params["identity"] or ""
     return acts.Work(
         device=params["device"],
         plan=AdaptPlan.from_dict({**chosen, **given}),
-        identity=params["device"],
-        record=f"{params['state_dir']}/guests/{job_id(params['device'])}",
+        identity=identity,
+        record=f"{params['state_dir']}/guests/{job_id(identity)}" if identity else "",
         hash_before=params["hash_before"],
     )
 
@@ -367,6 +374,7 @@ def main() -> None:
             "workload": {"type": "dict"},
             "clones": {"type": "list", "elements": "dict"},
             "device": {"type": "path"},
+            "identity": {"type": "str"},
             "mode": {"type": "str", "choices": list(MODES), "default": "offline"},
             "hardware": {"type": "dict", "options": hardware},
             "nics": {"type": "list", "elements": "dict", "default": [], "options": nic},

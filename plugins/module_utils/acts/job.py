@@ -13,6 +13,7 @@ The directories are readable by their owner only. One job at a time per job id.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -22,7 +23,7 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 
 FINAL = frozenset({"done", "failed"})
 DEFAULT_STATE_DIR = "/var/lib/cloudexit"
+INLINE = 4 << 20
+"""Bytes of manifests that a module's result carries."""
 KEEP_S = 24 * 3600.0
 """How long the record of a job that is done stays for whoever asks again."""
 
@@ -160,18 +163,41 @@ class Record:
         if not self.alive():
             shutil.rmtree(self.path, ignore_errors=True)
 
-    def _make(self) -> None:
+    def usable(self) -> None:
+        """Raises CloudExitError where the state directory could not be used; makes nothing but that directory."""
+        self._make((self.root, self.root / "jobs"))
+
+    def _make(self, directories: Sequence[Path] = ()) -> None:
         try:
-            for directory in (self.root, self.root / "jobs", self.path):
+            for directory in directories or (self.root, self.root / "jobs", self.path):
                 directory.mkdir(mode=0o700, parents=directory == self.root, exist_ok=True)
-            if not os.access(self.path, os.W_OK | os.X_OK):
-                raise PermissionError(13, "not writable")
+                if not os.access(directory, os.W_OK | os.X_OK):
+                    raise PermissionError(13, "not writable")
         except OSError as exc:
             raise CloudExitError(
                 f"The state directory {self.root} cannot be used on this host",
                 cause=exc.strerror or str(exc),
                 hint="Run with become, or name another directory with state_dir.",
             ) from exc
+
+
+def outcome(record: Record, status: Mapping[str, Any], *, manifests: bool, limit: int = INLINE) -> dict[str, Any]:
+    """What a module returns of a job: `finished`, `status`, and of one that is done `result` and its manifests.
+
+    manifests: {file name: content as base64}, or None for one that with those before it is larger than `limit` bytes.
+    """
+    finished = status.get("phase") in FINAL or bool(status.get("dead"))
+    shown = {key: value for key, value in status.items() if key not in ("result", "verified", "lease")}
+    found: dict[str, Any] = {"finished": finished, "job": record.job, "record": str(record.path), "status": shown}
+    if status.get("phase") != "done":
+        return found
+    found["result"] = status.get("result", {})
+    if manifests:
+        found["manifests"] = {}
+        for path in sorted(record.path.glob("*.manifest")):
+            limit -= path.stat().st_size
+            found["manifests"][path.name] = base64.b64encode(path.read_bytes()).decode() if limit >= 0 else None
+    return found
 
 
 def sweep(state_dir: str | os.PathLike[str], keep_s: float = KEEP_S) -> list[str]:

@@ -116,7 +116,7 @@ def load_estate(path: str) -> estates.Estate:
 
 @dataclass(frozen=True)
 class Drafted:
-    """A drafted plan and where it goes. `kept`: there is a plan that was left alone; `problems`: what is wrong in it."""
+    """A drafted plan and where it goes. `kept`: a plan was there and left alone; `problems`: what is wrong in it."""
 
     draft: draft.Draft
     writing: Writing

@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Problem
 
-MAX_NODES = 2_000_000
+MAX_NODES = 500_000
 """Values that one document may hold, aliases counted as often as they are used."""
 
 _PLAIN = re.compile(r"^[A-Za-z0-9_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+(][A-Za-z0-9_./@+()-]*)*$")
@@ -70,8 +70,8 @@ class Document:
 def read(text: str) -> tuple[Document | None, list[Problem]]:
     """The one YAML document in `text`; None and a problem where it cannot be parsed. Repeated keys are problems too."""
     problems: list[Problem] = []
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, [Problem("(document)", "is empty")]
@@ -82,9 +82,7 @@ def read(text: str) -> tuple[Document | None, list[Problem]]:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         return None, [Problem("(document)", f"not YAML{where}: {exc.problem or exc.context}")]
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
-        return None, [Problem("(document)", f"not YAML: {exc}")]
-    finally:
-        loader.dispose()
+        return None, [Problem("(document)", f"not YAML: {' '.join(str(exc).split())}")]
     return Document(data, lines), problems
 
 

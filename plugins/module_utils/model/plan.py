@@ -346,6 +346,7 @@ def _rules(plan: Plan) -> Iterator[Problem]:
     """What must hold between the parts."""
     yield from _names(plan)
     yield from _waves(plan)
+    yield from _networks(plan)
     for host, workload in _pairs(plan.workloads):
         where = schema.join("workloads", host)
         yield from _workload(plan, workload, where)
@@ -386,6 +387,18 @@ def _waves(plan: Plan) -> Iterator[Problem]:
     for group, places in homes.items():
         for place in places[1:]:
             yield Problem(place, f"the group {group!r} is already in {places[0].partition('.groups')[0]}")
+
+
+def _networks(plan: Plan) -> Iterator[Problem]:
+    used = {
+        nic.network for _host, workload in _pairs(plan.workloads) if workload.move != "none" for nic in workload.nics
+    }
+    for network_id, network in _pairs(plan.networks):
+        if network_id in used and network.target in (None, ""):
+            yield Problem(
+                f"{schema.join('networks', network_id)}.target",
+                f"must be set: the target network for {names.printable(network.name)!r}, which moving workloads use",
+            )
 
 
 def _workload(plan: Plan, workload: Workload, where: str) -> Iterator[Problem]:
@@ -434,12 +447,6 @@ def _disks(workload: Workload, where: str) -> Iterator[Problem]:
 def _nic(plan: Plan, nic: Nic, where: str) -> Iterator[Problem]:
     if nic.network not in plan.networks:
         yield Problem(f"{where}.network", f"networks has no {nic.network!r}{_near(nic.network, plan.networks)}")
-    elif plan.networks[nic.network].target in (None, ""):
-        named = plan.networks[nic.network].name
-        yield Problem(
-            f"{schema.join('networks', nic.network)}.target",
-            f"must be set: the target network for {names.printable(named)!r}; workloads that move use it",
-        )
     if nic.keep_mac and _MAC.match(nic.mac or "") and int(nic.mac[:2], 16) & 1:
         yield Problem(f"{where}.mac", "is a group address, which no card can have")
     for index, address in enumerate(nic.addresses):

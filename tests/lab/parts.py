@@ -4,7 +4,7 @@
 """The parts of the lab, and what is done to all of them: up, down, save, restore.
 
 A part is a module below tests.lab with any of: ``packages() -> list[str]``, ``up(instance)``, ``down(instance)``,
-``save(instance, name)``, ``restore(instance, name)``. A module that does not exist (yet) is no part.
+``save(instance, name)``, ``restore(instance, name)``, or ``reset(instance)`` where nothing is kept. A module that does not exist (yet) is no part.
 """
 
 from __future__ import annotations
@@ -99,4 +99,6 @@ def restore(instance: Instance, name: str | None = None) -> str:
     for module in _modules():
         if hasattr(module, "restore"):
             module.restore(instance, found)
+        elif hasattr(module, "reset"):
+            module.reset(instance)
     return found

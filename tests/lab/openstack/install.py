@@ -37,6 +37,11 @@ def digest(*files: Path) -> str:
     return h.hexdigest()[:12]
 
 
+def text_digest(*texts: str) -> str:
+    """A short hash of texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
 def venv_dir(instance: Instance) -> Path:
     """Where the environment is, or will be."""
     return instance.cache / f"openstack-venv-{digest(REQUIREMENTS, PINS)}"

@@ -14,14 +14,15 @@ from pathlib import Path
 from ..paths import Instance, Proc, write_atomic
 from . import config, database, install, schema, services, state
 
+_OWN = ("mariadb", "rabbit", "keystone", "glance", "cinder", "nova", "neutron", "swift", "attach", "tmp", "locks")
 _QUEUE_AND_DATABASE = ("rabbit", "mariadb")
 
 
 def pristine_dir(instance: Instance) -> Path:
     """Where the database and keys of a cloud that nobody used yet are kept for all instances."""
-    here = install.HERE
-    sources = [here / n for n in ("schema.py", "config.py", "requirements.txt", "pins.txt")]
-    return instance.cache / f"openstack-pristine-{install.digest(*sources)}"
+    sources = install.digest(*(install.HERE / n for n in ("schema.py", "requirements.txt", "pins.txt")))
+    made = (config.CATALOG, config.DATABASES, config.SERVICE_USERS, config.SERVICE_PASSWORD, config.ADMIN_PASSWORD)
+    return instance.cache / f"openstack-pristine-{install.text_digest(sources, repr(made))}"
 
 
 @contextmanager
@@ -47,7 +48,8 @@ def up(instance: Instance) -> None:
     warm = fresh and pristine.is_dir()
     if fresh:
         services.stop(instance, *reversed(names))
-        shutil.rmtree(instance.data, ignore_errors=True)
+        for part in _OWN:
+            shutil.rmtree(instance.data / part, ignore_errors=True)
         config.write(instance)
     if not Proc(instance, "rabbit").alive():
         # what waits in the queue is of no use to services that start anew

@@ -27,6 +27,8 @@ from . import config, database, services
 # rows that say that a process is alive; an old one would make it look dead
 _KEPT = {("nova", "services"), ("cinder", "services"), ("cinder", "workers")}
 _FOLDERS = ("cinder/volumes", "glance/images", "swift/d1", "nova/instances")
+# what env.json says of the cloud's content
+_ENV = ("readers", "seed")
 # written by the hypervisor, or of one run only
 _TRANSIENT = ("guest.json", "hold")
 
@@ -69,7 +71,7 @@ def guest_runs(folder: Path) -> bool:
 
 
 def _set_power(folder: Path, server: dict[str, Any], power: str) -> None:
-    server = {**server, "power": "on" if power == "on" else "off"}
+    server = {**server, "power": "on" if power == "on" else "off", "held": False}
     write_atomic(folder / "server.json", json.dumps(server, indent=1))
     write_atomic(folder / "power", power + "\n")
 
@@ -78,7 +80,7 @@ def stop_guests(instance: Instance, timeout: float = 30.0) -> list[Path]:
     """Kill every guest; Nova is not told. Returns the folders of the servers that were to be on."""
     were_on = []
     for folder, server in servers(instance):
-        if server["power"] == "on":
+        if server["power"] == "on" or server.get("held"):
             were_on.append(folder)
         if server["power"] == "on" or guest_runs(folder):
             _set_power(folder, server, "kill")
@@ -250,7 +252,7 @@ def save(instance: Instance, name: str) -> None:
             "dir": str(instance.dir),
             "base_port": instance.base_port,
             "pristine": pristine_id(instance),
-            "readers": instance.env().get("readers", []),
+            "env": {key: instance.env().get(key) for key in _ENV},
             "tables": _save_tables(instance, part / "db"),
         }
         for folder in _FOLDERS:
@@ -312,7 +314,7 @@ def restore(instance: Instance, name: str) -> None:
             for folder, server in list(servers(instance)):
                 text = _rewrite(json.dumps(server, indent=1).encode(), moves)
                 write_atomic(folder / "server.json", text)
-        instance.update_env(readers=meta["readers"])
+        instance.update_env(**meta["env"])
     finally:
         release.unlink(missing_ok=True)
     if busy:

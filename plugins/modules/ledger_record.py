@@ -45,7 +45,8 @@ options:
     default: {}
   acts:
     description:
-      - The acts, in the order in which they were done. One that was skipped may be among them.
+      - The acts, in the order in which they were done. Those that were skipped, or that changed nothing and have no
+        result, may be among them and are left out.
     type: list
     elements: dict
     required: true
@@ -63,6 +64,7 @@ options:
         description:
           - Record the act although it changes nothing, because it proves something. It is recorded together with acts
             that did change something, and whenever the workload has no record of it yet.
+          - An act that failed is recorded without this, once for each failure.
         type: bool
         default: false
       time:

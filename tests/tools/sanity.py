@@ -61,6 +61,19 @@ def prepare_pip() -> None:
     script.write_text(GET_PIP.format(wheel=str(wheel), requirement=f"pip=={version}"), encoding="utf-8")
 
 
+def prepare_shellcheck() -> None:
+    """Install shellcheck where that can be done; without it ansible-test skips that one test and says so."""
+    if shutil.which("shellcheck") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    print("installing shellcheck (apt-get)", flush=True)
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "shellcheck"]
+    for command in (install, ["apt-get", "update", "-qq"], install):
+        done = subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        if done.returncode == 0 and command is install:
+            return
+
+
 def copy_tree() -> int:
     """Bring the copy up to date with the files git would track; returns how many files it has."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -83,6 +96,7 @@ def copy_tree() -> int:
 
 def main() -> int:
     prepare_pip()
+    prepare_shellcheck()
     count = copy_tree()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     print(f"ansible-test sanity --python {version}: {count} files in {TREE.relative_to(ROOT)}", flush=True)

@@ -34,10 +34,13 @@ if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c '' 2>/dev/null; then
 else
     python=$(find_python)
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        root=()
+        [ "$(id -u)" = 0 ] || root=(sudo -n)
+        if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
             say "installing python3-venv (apt-get)"
-            apt-get update -qq
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+            "${root[@]}" apt-get update -qq
+            "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
         else
             echo "this Python has no venv module; as root: apt-get install python3-venv" >&2
             exit 1

@@ -57,8 +57,9 @@ class Act:
     """One act and its result.
 
     changed: whether it changed anything. evidence: it changes nothing but proves something (a check): it is recorded
-    together with acts that changed something, and whenever the workload has no record of it yet. time: when it ended
-    (RFC 3339); now when empty.
+    together with acts that changed something, and whenever the workload has no record of it yet. An act that failed is
+    recorded once for each failure. One that was skipped, or that changed nothing and has no result, did not happen.
+    time: when it ended (RFC 3339); now when empty.
     """
 
     name: str
@@ -103,15 +104,7 @@ def record(
     file = workload_file(path, workload)
     before = read_text(file)
     document = _document(before)
-    done = [act for act in acts if not act.result.get("skipped")]
-    kept = [act for act in done if act.changed]
-    proofs = [act for act in done if act.evidence and not act.changed]
-    if proofs and not kept:
-        seen = set(document.get("acts", {})) or _recorded_acts(path, tenant, workload)
-        kept = [act for act in proofs if act.name not in seen]
-    else:
-        kept = [act for act in done if act in kept or act in proofs]
-    entries = [_entry(tenant, workload, act, known) for act in kept]
+    entries = [_entry(tenant, workload, act, known) for act in _to_record(path, tenant, workload, acts, document)]
     if not entries and (before and (not known or document.get("facts") == known)):
         return Recorded([], [], "", file, before, before)
     if not entries and not before:
@@ -218,6 +211,28 @@ def _entry(tenant: str, workload: str, act: Act, facts: Any) -> chain.Entry:
     if len(canonical.dumps(result)) > LARGEST_RESULT:
         result = {"dropped": "the result was too large for a record", "bytes": len(canonical.dumps(result))}
     return chain.Entry(tenant, workload, act.name, ids, found, result, act.time)
+
+
+def _to_record(path: str, tenant: str, workload: str, acts: Sequence[Act], document: Mapping[str, Any]) -> list[Act]:
+    """Those of the acts that belong in the ledger, in order."""
+    done = [act for act in acts if not act.result.get("skipped") and (act.changed or act.result)]
+    latest = {name: _failure(found.get("result", {})) for name, found in document.get("acts", {}).items()}
+    if not latest and any(not act.changed for act in done):
+        latest = dict.fromkeys(_recorded_acts(path, tenant, workload), "")
+
+    def news(act: Act) -> bool:
+        failure = _failure(clean(act.result))
+        if act.evidence:
+            return act.name not in latest or latest[act.name] != failure
+        return bool(failure) and latest.get(act.name) != failure
+
+    kept = [act.changed or news(act) for act in done]
+    return [act for act, keep in zip(done, kept, strict=True) if keep or (act.evidence and any(kept))]
+
+
+def _failure(result: Mapping[str, Any]) -> str:
+    """What a result says of its failure; empty when it did not fail."""
+    return str(result.get("msg") or "failed") if result.get("failed") else ""
 
 
 def _recorded_acts(path: str, tenant: str, workload: str) -> set[str]:

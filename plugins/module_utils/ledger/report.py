@@ -35,6 +35,7 @@ ACT_TEXT: dict[str, str] = {
     "disk_clone": "snapshot and clone",
     "guest_adapt": "adapt the guest",
     "disk_pass": "copy and read back",
+    "disk_clone_removed": "remove the clones",
     "vsphere_vm": "start",
     "workload_check": "check",
     "source_fence": "fence the source",

@@ -52,6 +52,21 @@ def test_a_check_is_recorded_with_a_change_and_otherwise_once(path: Path) -> Non
     assert not record(path, check).changed
 
 
+def test_a_failure_is_recorded_once_and_so_is_its_end(path: Path) -> None:
+    failed = Act("workload_check", evidence=True, result={"failed": True, "msg": "no answer", "checks": []})
+    passed = Act("workload_check", evidence=True, result={"checks": []})
+    outcomes = [failed, failed, passed, passed]
+    assert [record(path, act).changed for act in outcomes] == [True, False, True, False]
+    broken = [Act("disk_pass", result={"failed": True, "msg": text}) for text in ("cut off", "cut off", "no space")]
+    assert [record(path, act).changed for act in broken] == [True, False, True]
+    assert chain.read(str(path))[-1]["result"] == {"failed": True, "msg": "no space"}
+
+
+def test_an_act_that_did_not_happen_is_no_evidence(path: Path) -> None:
+    record(path, Act("source_server", True), Act("disk_pass", evidence=True), Act("workload_check", evidence=True))
+    assert [r["act"] for r in chain.read(str(path))] == ["source_server"]
+
+
 def test_the_workload_file_holds_the_latest_of_each_act(path: Path) -> None:
     facts = {"source": {"id": "s-1", "name": "web-1"}, "target": {"type": "vsphere"}}
     record(path, Act("disk_pass", True, result={"bytes": 1}), Act("source_fence", True), facts=facts)

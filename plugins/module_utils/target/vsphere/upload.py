@@ -124,7 +124,7 @@ class _Body:
         self, sock: socket.socket, chunked: bool, length: int | None, guard: Callable[[], None] | None
     ) -> None:
         self.sent = 0
-        self.broken: BaseException | None = None
+        self.broken: OSError | None = None
         self._sock = sock
         self._chunked = chunked
         self._length = length
@@ -220,6 +220,7 @@ def put(
         connection, path = _open(url, trust, timeout)
     except OSError as error:
         raise vmomi.translate(error, what) from error
+    own: Exception | None = None
     try:
         if _head(connection, method, path, None if chunked else length, expect=mode == "probe", what=what):
             connection.close()
@@ -229,15 +230,18 @@ def put(
         try:
             producer(body.write)
             body.end()
-        except OSError as error:
+        except Exception as error:
             if body.broken is None:
+                own = error  # the producer's, not the connection's
                 raise
-            _explain_break(connection, what, error)
+            _explain_break(connection, what, body.broken)
         response = connection.getresponse()
         text = response.read(2000).decode(errors="replace")
         _judge(response.status, text, what, consumed=True)
         return body.sent
     except (OSError, http.client.HTTPException) as error:
+        if error is own:
+            raise
         raise _broken(error, what) from error
     finally:
         connection.close()

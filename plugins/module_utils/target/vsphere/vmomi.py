@@ -104,13 +104,15 @@ def translate(error: BaseException, what: str) -> CloudExitError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Unreachable(
             what,
-            cause=f"its TLS certificate is not trusted ({error.verify_message})",
+            cause=f"its TLS certificate is not trusted ({getattr(error, 'verify_message', '') or error})",
             hint="Give the CA that signed it (ca_file), or the host name that it was issued for.",
         )
     if isinstance(error, TimeoutError):
         return Unreachable(what, cause="no answer in time", hint="Check host, port and firewall.", retryable=True)
     if isinstance(error, ssl.SSLError):
-        return Unreachable(what, cause=f"TLS failed ({error.reason or error})", hint="Is this port HTTPS?")
+        return Unreachable(
+            what, cause=f"TLS failed ({getattr(error, 'reason', '') or error})", hint="Is this port HTTPS?"
+        )
     if isinstance(error, TRANSPORT_ERRORS):
         text = str(error) or type(error).__name__
         return Unreachable(what, cause=text, hint="Check host, port and network.", retryable=True)

@@ -58,7 +58,7 @@ def decide(tree: Tree, plan: AdaptPlan, resolve: Resolve, *, offline: bool) -> D
     problems, warnings = bootloader.rewrite_boot_files(tree, resolve, console=plan.console)
     decision.refusals += problems
     decision.warnings += [*warnings, *bootloader.stale_names(tree)]
-    _lvm(tree, decision)
+    _lvm(tree, decision, offline)
     names = _network(tree, plan, net, decision)
     if plan.cloud_init and facts.cloud_init:
         services.keep_cloud_init_quiet(tree, keep_network=bool(names))
@@ -122,8 +122,8 @@ def _network(tree: Tree, plan: AdaptPlan, net: network.Network, decision: Decisi
     return names
 
 
-def _lvm(tree: Tree, decision: Decision) -> None:
-    if tree.is_file(LVM_DEVICES):
+def _lvm(tree: Tree, decision: Decision, offline: bool) -> None:
+    if offline and tree.is_file(LVM_DEVICES):
         tree.remove(
             LVM_DEVICES, reason="lists LVM's disks by the serials of the old hardware; without it LVM looks at all"
         )

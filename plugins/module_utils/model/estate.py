@@ -101,7 +101,9 @@ class Server:
     security_groups: list[str] = field(default_factory=list, metadata=doc("names of its security groups"))
     addresses: list[Address] = field(default_factory=list, metadata=doc("addresses"))
     volumes: list[Attachment] = field(default_factory=list, metadata=doc("attached volumes"))
-    ports: list[str] = field(default_factory=list, metadata=doc("ids of its ports, oldest first"))
+    ports: list[str] = field(
+        default_factory=list, metadata=doc("ids of its ports, in the order of the cloud's record of its cards")
+    )
 
 
 @dataclass(frozen=True)

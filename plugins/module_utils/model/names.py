@@ -52,8 +52,10 @@ def vm_name(text: str) -> str:
 
     At most 80 characters; never empty.
     """
-    plain = unicodedata.normalize("NFC", text)
-    plain = re.sub(r"-{2,}", "-", re.sub(r"\s+", " ", _NOT_VM.sub("-", plain)))
+    given = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
+    plain = _NOT_VM.sub("-", given)
+    if plain != given:
+        plain = re.sub(r"[-. ]*-[-. ]*", "-", plain)
     return plain[:VM_NAME_MAX].strip(" .-") or "server"
 
 

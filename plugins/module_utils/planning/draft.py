@@ -242,8 +242,8 @@ class _Drafter:
                 "information",
                 "servers",
                 server,
-                f"it has {len(server.ports)} ports, and the cloud does not tell their order in the guest",
-                "Drafted oldest first; MAC addresses are kept, so the guest finds its cards by them.",
+                f"it has {len(server.ports)} ports, whose order in the guest the cloud does not promise",
+                "Drafted in the order of the cloud's record; MAC addresses are kept, and the guest goes by them.",
             )
         if not server.ports:
             self._find("no_port", "warning", "servers", server, "it has no port", "Drafted without a network card.")

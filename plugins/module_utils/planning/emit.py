@@ -47,8 +47,6 @@ _SHOWN = {
     "bandwidth_mib_s",
     "folder",
     "server_id",
-    "deadline_s",
-    "stop",
 }
 
 

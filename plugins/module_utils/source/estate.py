@@ -271,7 +271,8 @@ def _assemble(cloud: Cloud, found: Mapping[str, _Rows]) -> model.Estate:
         for row in rows("ports")
         if _owner(row) in ("", cloud.project_id) or str(row.get("device_id", "")) in server_ids
     ]
-    servers = [_with_attachments(server, volumes, ports) for server in servers]
+    macs = {str(row["id"]): _macs(row) for row in rows("servers")}
+    servers = [_with_attachments(server, volumes, ports, macs[server.id]) for server in servers]
     used_networks = {port.network_id for port in ports}
     networks = [
         network
@@ -417,9 +418,13 @@ def _flavor(row: Mapping[str, Any], flavors: Mapping[str, dict[str, Any]]) -> mo
 
 
 def _with_attachments(
-    server: model.Server, volumes: Iterable[model.Volume], ports: Iterable[model.Port]
+    server: model.Server, volumes: Iterable[model.Volume], ports: Iterable[model.Port], macs: list[str]
 ) -> model.Server:
-    """The server with its volumes in device order and the boot volume marked, and with its ports, oldest first."""
+    """The server with its volumes in device order and the boot volume marked, and with its ports in order.
+
+    Nova lists addresses in the order of its own record of the cards (`macs`); ports without an address come last,
+    oldest first.
+    """
     known = {volume.id: volume for volume in volumes}
     order = [attachment.volume_id for attachment in server.volumes]
     for volume in known.values():  # Nova before 2.3 and some family clouds leave the list out
@@ -435,8 +440,16 @@ def _with_attachments(
     attachments = [attachment for _rank, attachment in sorted(found, key=lambda pair: pair[0])]
     if attachments and _boots_from(server, attachments[0], known.get(attachments[0].volume_id)):
         attachments[0] = replace(attachments[0], boot=True)
-    mine = sorted((p for p in ports if p.device_id == server.id), key=lambda port: (port.created, port.id))
+    place = {mac: index for index, mac in enumerate(macs)}
+    mine = [port for port in ports if port.device_id == server.id]
+    mine.sort(key=lambda port: (place.get(port.mac, len(macs)), port.created, port.id))
     return replace(server, volumes=attachments, ports=[port.id for port in mine])
+
+
+def _macs(row: dict[str, Any]) -> list[str]:
+    """The MAC addresses of a server's cards, in the order in which Nova lists their addresses."""
+    entries = (entry for entries in _mapping(row.get("addresses")).values() for entry in _dicts(entries))
+    return list(dict.fromkeys(_text(entry.get("OS-EXT-IPS-MAC:mac_addr")).lower() for entry in entries))
 
 
 def _boots_from(server: model.Server, first: model.Attachment, volume: model.Volume | None) -> bool:

@@ -64,3 +64,8 @@ def test_target_names_are_unique_whatever_the_case() -> None:
 def test_an_ordinary_name_stays() -> None:
     assert names.vm_name("SRV-Paie_01 (prod).eu") == "SRV-Paie_01 (prod).eu"
     assert names.vm_name("Comptabilité") == "Comptabilité"
+
+
+def test_what_is_taken_out_leaves_one_dash() -> None:
+    assert names.vm_name(HOSTILE[0]) == "a b-7-7-é"
+    assert names.vm_name("SRV - prod") == "SRV - prod"

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate as reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud, SourceAuth, connect
-from tests.unit.openstack_http import FakeCloud, ident, server, volume
+from tests.unit.openstack_http import FakeCloud, ident, port, server, volume
 
 HOSTILE = "a b'\"{{ 7*7 }}/../é"
 
@@ -324,3 +324,16 @@ def test_encrypted_and_multiattached(fake: FakeCloud) -> None:
     ]
     found = {entry.name: (entry.encrypted, entry.multiattach) for entry in read(fake).estate.volumes}
     assert found == {"a": (True, False), "b": (True, False), "c": (False, True)}
+
+
+def test_cards_are_in_the_order_of_the_record(fake: FakeCloud) -> None:
+    fake.add_server("two")
+    objects = fake.objects["acme"]
+    objects["ports"] = [port(name, "two", "app", mac_address=f"fa:16:3e:00:00:0{name}") for name in ("1", "2", "3")]
+    entry = {"OS-EXT-IPS:type": "fixed", "version": 4}
+    objects["servers"][0]["addresses"] = {
+        "zone": [entry | {"addr": "10.9.0.1", "OS-EXT-IPS-MAC:mac_addr": "FA:16:3E:00:00:02"}],
+        "app": [entry | {"addr": "10.1.0.1", "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:01"}],
+    }
+    (two,) = read(fake).estate.servers
+    assert two.ports == [ident("port 2"), ident("port 1"), ident("port 3")]

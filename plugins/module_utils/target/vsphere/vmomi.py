@@ -71,6 +71,8 @@ def fault_text(fault: Any) -> str:
     if cause is not None:
         add(getattr(cause, "localizedMessage", None) or getattr(cause, "msg", None))
     kind = fault_name(inner)
+    if getattr(inner, "existingState", None):
+        add(f"it is {inner.existingState}, and must be {getattr(inner, 'requestedState', None) or 'in another state'}")
     for name in ("property", "invalidProperty", "privilegeId", "reason"):
         value = getattr(inner, name, None)
         if value and str(value) not in " ".join(parts):

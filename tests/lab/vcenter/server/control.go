@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sort"
 	"strconv"
 	"strings"
@@ -110,11 +111,7 @@ func (l *lab) view(vm *simulator.VirtualMachine) vmView {
 		case types.BaseVirtualEthernetCard:
 			card := d.GetVirtualEthernetCard()
 			nic := nicView{Key: card.Key, Mac: strings.ToLower(card.MacAddress), Network: l.networkName(card.Backing)}
-			kind := strings.ToLower(devices.Type(device))
-			nic.Type = strings.TrimPrefix(kind, "virtual")
-			if _, ok := device.(*types.VirtualVmxnet3); ok {
-				nic.Type = "vmxnet3"
-			}
+			nic.Type = strings.TrimPrefix(strings.ToLower(reflect.TypeOf(device).Elem().Name()), "virtual")
 			if card.Connectable != nil {
 				nic.StartConnected, nic.Connected = card.Connectable.StartConnected, card.Connectable.Connected
 			}

@@ -67,6 +67,7 @@ type lease struct {
 	ready   bool
 	ended   chan struct{}
 	over    bool
+	final   types.HttpNfcLeaseState
 }
 
 // context makes a fresh one: the simulator uses its identity for locking.
@@ -352,35 +353,45 @@ func (one *lease) update(changes []types.PropertyChange) {
 	c.WithLock(one, func() { c.Update(one, changes) })
 }
 
-// end marks the lease as over; false when it was so already.
-func (one *lease) end() bool {
+// begin makes the lease refuse whatever comes; false when its end had begun already.
+func (one *lease) begin() bool {
 	one.mu.Lock()
+	defer one.mu.Unlock()
 	if one.over {
-		one.mu.Unlock()
 		return false
 	}
 	one.over = true
-	close(one.ended)
-	one.mu.Unlock()
+	return true
+}
+
+// finish lets go of the machine and of transfers that still run: the client learns last.
+func (one *lease) finish() {
+	if !one.export && one.state() != types.HttpNfcLeaseStateDone && one.vm.Value != "" {
+		one.lab.destroy(one.vm)
+	}
 	one.lab.mu.Lock()
 	delete(one.lab.leases, leaseID(one.Self.Value))
 	one.lab.mu.Unlock()
-	return true
+	close(one.ended)
+}
+
+func (one *lease) state() types.HttpNfcLeaseState {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.final
 }
 
 // fail ends the lease in state error; an import's machine goes with it.
 func (one *lease) fail(fault types.BaseMethodFault, text string) {
-	if !one.end() {
+	if !one.begin() {
 		return
 	}
 	log.Printf("lease %s of %s failed: %s", leaseID(one.Self.Value), one.vm.Value, text)
-	if !one.export && one.vm.Value != "" {
-		one.lab.destroy(one.vm)
-	}
 	one.update([]types.PropertyChange{
 		{Name: "error", Val: &types.LocalizedMethodFault{Fault: fault, LocalizedMessage: text}},
 		{Name: "state", Val: types.HttpNfcLeaseStateError},
 	})
+	one.finish()
 }
 
 func (one *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNfcLeaseComplete) soap.HasFault {
@@ -391,19 +402,23 @@ func (one *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNf
 		good = good && !file.busy
 	}
 	one.mu.Unlock()
-	if !good || !one.end() {
+	if !good || !one.begin() {
 		body.Fault_ = simulator.Fault("the lease is not ready, or a transfer is not over", &types.InvalidState{})
 		return body
 	}
+	one.mu.Lock()
+	one.final = types.HttpNfcLeaseStateDone
+	one.mu.Unlock()
 	ctx.Update(one, []types.PropertyChange{{Name: "state", Val: types.HttpNfcLeaseStateDone}})
+	one.finish()
 	one.retire(ctx)
 	body.Res = new(types.HttpNfcLeaseCompleteResponse)
 	return body
 }
 
 func (one *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeaseAbort) soap.HasFault {
-	if one.end() && !one.export && one.vm.Value != "" {
-		one.lab.destroy(one.vm)
+	if one.begin() {
+		one.finish()
 	}
 	one.retire(ctx)
 	return &methods.HttpNfcLeaseAbortBody{Res: new(types.HttpNfcLeaseAbortResponse)}

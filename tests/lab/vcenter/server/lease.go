@@ -86,6 +86,10 @@ func (l *lab) route(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 	switch method.Name {
 	case "ImportVApp", "ExportVm":
 		method.This = deskRef
+	case "HttpNfcLeaseAbort":
+		if _, ok := ctx.Session.Get(method.This).(*lease); ok {
+			method.This = deskRef
+		}
 	case "PowerOnVM_Task", "Destroy_Task", "UnregisterVM", "ReconfigVM_Task", "Rename_Task", "CloneVM_Task",
 		"RelocateVM_Task", "CreateSnapshot_Task", "MarkAsTemplate":
 		if l.leased(method.This) {
@@ -416,9 +420,19 @@ func (one *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNf
 	return body
 }
 
-func (one *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeaseAbort) soap.HasFault {
+// HttpNfcLeaseAbort is the desk's, which is not locked: it waits for an end that has begun, so that what it says is so.
+func (d *desk) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeaseAbort) soap.HasFault {
+	one, ok := ctx.Session.Get(req.This).(*lease)
+	if !ok {
+		return &methods.HttpNfcLeaseAbortBody{Fault_: simulator.Fault("", &types.ManagedObjectNotFound{Obj: req.This})}
+	}
 	if one.begin() {
 		one.finish()
+	} else {
+		select {
+		case <-one.ended:
+		case <-time.After(5 * time.Second):
+		}
 	}
 	one.retire(ctx)
 	return &methods.HttpNfcLeaseAbortBody{Res: new(types.HttpNfcLeaseAbortResponse)}

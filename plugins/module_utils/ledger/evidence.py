@@ -48,7 +48,18 @@ _ID_NAMES = frozenset({"volume", "snapshot", "clone", "server", "port", "vm", "a
 # What Ansible adds to results, and what may be bulky; none of it is evidence.
 _DROPPED = frozenset(
     {"diff", "invocation", "stdout", "stdout_lines", "stderr", "stderr_lines", "warnings", "deprecations", "exception"}
-    | {"ansible_facts", "hint", "retryable", "module_stdout", "module_stderr", "msg", "start", "delta", "cmd"}
+    | {
+        "ansible_facts",
+        "hint",
+        "retryable",
+        "module_stdout",
+        "module_stderr",
+        "msg",
+        "start",
+        "delta",
+        "cmd",
+        "changed",
+    }
 )
 
 
@@ -286,6 +297,8 @@ def _clean_mapping(value: Mapping[Any, Any], depth: int) -> Any:
     for name, item in value.items():
         key = _clean_text(str(name))
         if (key in _DROPPED and not (failed and key == "msg")) or key.startswith(("_ansible", "ansible_")):
+            continue
+        if key == "failed" and not failed:
             continue
         kept[key] = HIDDEN if _secret_key(key) and item not in (None, "", False, True) else _clean(item, depth + 1)
     return kept

@@ -298,12 +298,20 @@ def _findings(data: ReportData) -> str:
     findings = sorted([*broken, *data.findings], key=lambda finding: order[finding.severity])
     if not findings:
         return '<section><h2>Findings</h2><p class="good">✓ None.</p></section>'
+    alike: dict[tuple[Severity, str, str], list[str]] = {}
+    for finding in findings:
+        alike.setdefault((finding.severity, finding.text, finding.next), []).append(finding.subject)
     rows = "".join(
-        f'<li class="{finding.severity}"><span class="tag">{finding.severity}</span>'
-        f"<div><b>{_name(finding.subject)}</b> {_text(finding.text)}{_next(finding.next)}</div></li>"
-        for finding in findings
+        f'<li class="{severity}"><span class="tag">{severity}</span>'
+        f"<div><b>{_names(subjects)}</b> {_text(text)}{_next(following)}</div></li>"
+        for (severity, text, following), subjects in alike.items()
     )
     return f'<section><h2>Findings</h2><ul class="findings">{rows}</ul></section>'
+
+
+def _names(subjects: Sequence[str]) -> str:
+    shown = ", ".join(_name(subject) for subject in subjects[:8])
+    return f"{shown} and {len(subjects) - 8} more:" if len(subjects) > 8 else f"{shown}:"
 
 
 def _next(text: str) -> str:

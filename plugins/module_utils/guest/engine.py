@@ -158,6 +158,9 @@ def _initramfs(tree: Tree, plan: AdaptPlan, decision: Decision) -> None:
             continue
         try:
             missing = drivers_missing(tree, kernel, drivers)
+        except initramfs.ProgramMissing as error:
+            decision.refusals.append(f"{kernel.initramfs} cannot be read: {error}")
+            continue
         except initramfs.Unreadable as error:
             decision.warnings.append(f"{kernel.initramfs} is built anew, since it cannot be read: {error}")
             missing = drivers

@@ -37,6 +37,10 @@ class Unreadable(Exception):
     """The initramfs cannot be listed here, and why."""
 
 
+class ProgramMissing(Unreadable):
+    """A program that unpacks it is not installed on this host."""
+
+
 def modules_in(data: bytes) -> frozenset[str]:
     """The kernel modules in an initramfs given as bytes. Raises Unreadable, for a damaged archive too."""
     return frozenset(filter(None, (module_name(name) for name in names_in(data))))
@@ -100,7 +104,7 @@ def _unpack(data: bytes) -> bytes:
 
 def _run(command: list[str], data: bytes) -> bytes:
     if shutil.which(command[0]) is None:
-        raise Unreadable(f"it is compressed with {command[0]}, which is not installed here")
+        raise ProgramMissing(f"it is compressed with {command[0]}, which is not installed here")
     result = subprocess.run(command, input=data, capture_output=True, timeout=300, check=False)
     # lz4 ends with an error where padding follows the compressed data, after having unpacked all of it.
     if result.returncode != 0 and not result.stdout:

@@ -116,9 +116,9 @@ def _metadata(read: Callable[[int, int], bytes], offset: int) -> str:
     return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
+_SPACE = re.compile(r"(?:\s|#[^\n]*(?=\n|\Z))*")
 _TOKEN = re.compile(
-    r"\s*(?:#[^\n]*\s*)*(?:(?P<string>\"(?:[^\"\\]|\\.)*\")|(?P<number>-?\d+(?:\.\d+)?)(?![\w])"
-    r"|(?P<name>[A-Za-z0-9_.+-]+)|(?P<mark>[={}\[\],]))"
+    r"(?P<string>\"(?:[^\"\\]|\\.)*\")|(?P<number>-?\d+(?:\.\d+)?)(?!\w)|(?P<name>[A-Za-z0-9_.+-]+)|(?P<mark>[={}\[\],])"
 )
 
 
@@ -129,12 +129,13 @@ class _Parser:
         self.depth = 0
 
     def token(self) -> tuple[str, str]:
-        match = _TOKEN.match(self.text, self.position)
-        if not match:
-            rest = re.sub(r"#[^\n]*", "", self.text[self.position :]).strip()
-            if rest:
-                raise Unreadable(f"its metadata cannot be read at {rest[:20]!r}")
+        space = _SPACE.match(self.text, self.position)
+        position = space.end() if space else self.position
+        if position == len(self.text):
             return "end", ""
+        match = _TOKEN.match(self.text, position)
+        if not match:
+            raise Unreadable(f"its metadata cannot be read at {self.text[position : position + 20]!r}")
         self.position = match.end()
         return str(match.lastgroup), match.group(str(match.lastgroup))
 

@@ -285,6 +285,7 @@ class Tree:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(before.data or b"")
+            self._dress(self._raw(inside), handle, 0o600)
 
     def _apply(self, inside: str, entry: _Entry) -> None:
         path = self._raw(inside)
@@ -308,16 +309,14 @@ class Tree:
 
     def _dress(self, path: str, handle: int, mode: int) -> None:
         """Give the new file the owner, mode and extended attributes of the one that it replaces."""
-        try:
-            old = os.lstat(path)
-        except FileNotFoundError:
-            os.fchmod(handle, mode)
+        old = os.lstat(path) if os.path.lexists(path) else None
+        if old is None or not stat.S_ISREG(old.st_mode):
+            with contextlib.suppress(PermissionError):
+                os.fchmod(handle, mode)
             return
-        if not stat.S_ISREG(old.st_mode):
-            os.fchmod(handle, mode)
-            return
-        os.fchown(handle, old.st_uid, old.st_gid)
-        os.fchmod(handle, stat.S_IMODE(old.st_mode))
+        with contextlib.suppress(PermissionError):  # a FAT file system has neither
+            os.fchown(handle, old.st_uid, old.st_gid)
+            os.fchmod(handle, stat.S_IMODE(old.st_mode))
         with contextlib.suppress(OSError):
             for name in os.listxattr(path, follow_symlinks=False):
                 with contextlib.suppress(OSError):

@@ -45,7 +45,7 @@ def test_six_hosts_record_at_once_and_a_second_run_changes_nothing(playbook: Pla
     assert {host.changed for host in second.recap.values()} == {0}
 
     verified = playbook("verify_ledger", extra={"evidence": str(tmp_path / "evidence")}).ok()
-    assert "The ledger is sound: 12 records" in verified.stdout
+    assert "The ledger is sound: 12 records" in verified.output
     assert "hunter2" not in (tmp_path / "evidence" / "ledger.jsonl").read_text()
 
 

@@ -79,6 +79,9 @@ def build(cache: Path) -> Path:
         if done.returncode:
             raise RuntimeError(f"building the lab's vCenter failed:\n{done.stderr[-4000:]}")
         part.replace(target)
+        for old in target.parent.glob("vcenter-*"):
+            if old != target:
+                old.unlink()  # one that runs keeps running
     return target
 
 

@@ -30,17 +30,10 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 )
 
 GIB = 1024**3
+# Base types only: which of several matching specs a property collector takes for an object is not said anywhere, so
+# what only a cluster or a port group has is read afterwards, from the one that was chosen.
 _KINDS: Mapping[str, Sequence[str]] = {
     "Datacenter": ["name", "parent", "vmFolder"],
-    "ClusterComputeResource": [
-        "name",
-        "parent",
-        "resourcePool",
-        "host",
-        "datastore",
-        "network",
-        "configuration.drsConfig",
-    ],
     "ComputeResource": ["name", "parent", "resourcePool", "host", "datastore", "network"],
     "ResourcePool": ["name", "parent", "owner"],
     "HostSystem": ["name", "parent", "datastore", "network", "runtime.connectionState", "runtime.inMaintenanceMode"],
@@ -53,10 +46,6 @@ _KINDS: Mapping[str, Sequence[str]] = {
         "summary.maintenanceMode",
     ],
     "Network": ["name", "parent"],
-    "DistributedVirtualPortgroup": ["name", "parent", "key", "config.distributedVirtualSwitch", "config.uplink"],
-    "OpaqueNetwork": ["name", "parent", "summary"],
-    "DistributedVirtualSwitch": ["name", "parent", "uuid"],
-    "VmwareDistributedVirtualSwitch": ["name", "parent", "uuid"],
     "Folder": ["name", "parent"],
 }
 _Entry = dict[str, Any]
@@ -207,26 +196,24 @@ def resolve(
         for name in dict.fromkeys(datastores)
         if name and (found := _datastore(inventory, dc, name, f"{path}.datastore", reach, compute)) is not None
     }
-    backings: dict[str, Any] = {}
-    names: dict[str, str] = {}
-    for wanted in dict.fromkeys(networks):
-        entry = _network(inventory, dc, wanted, f"{path}.networks", reach, compute)
-        if entry is not None:
-            backings[wanted] = _backing(inventory, entry)
-            names[wanted] = inventory.name(entry)
+    chosen = {
+        wanted: entry
+        for wanted in dict.fromkeys(networks)
+        if (entry := _network(inventory, dc, wanted, f"{path}.networks", reach, compute)) is not None
+    }
     parent, found_folder, missing = _folder(inventory, dc, folder)
     if inventory.problems or main is None or pool is None:
         raise InvalidInput(f"the target in {session.host} is not as the plan says", inventory.problems)
     if host is None and reach is not None:
-        host = _pick_host(inventory, reach, main.moref, spread)
+        host = _pick_host(session, inventory, reach, main.moref, spread)
     return Placement(
         datacenter=dc["object"]._moId,
         pool=pool,
         host=host,
         datastore=main,
         datastores={main.name: main, datastore: main, **others},
-        networks=backings,
-        network_names=names,
+        networks=_backings(session, chosen, f"{path}.networks"),
+        network_names={wanted: inventory.name(entry) for wanted, entry in chosen.items()},
         parent_folder=parent,
         folder=found_folder,
         missing_folders=missing,
@@ -289,7 +276,7 @@ def _network(
     inventory: _Inventory, dc: _Entry, wanted: str, where: str, reach: _Entry | None, compute: str
 ) -> _Entry | None:
     kinds = ["Network", "DistributedVirtualPortgroup", "OpaqueNetwork"]
-    found = [entry for entry in inventory.find(kinds, wanted, dc) if not entry.get("config.uplink")]
+    found = inventory.find(kinds, wanted, dc)
     near = [entry for entry in found if _reaches(reach, "network", entry)]
     if found and not near:
         inventory.problems.append(Problem(where, f"the network {wanted!r} is not reachable from {compute!r}"))
@@ -299,19 +286,37 @@ def _network(
     return inventory.one(where, "network", kinds, wanted, dc)
 
 
-def _backing(inventory: _Inventory, entry: _Entry) -> Any:
-    """A network card's backing for a network."""
+def _backings(session: Session, chosen: Mapping[str, _Entry], where: str) -> dict[str, Any]:
+    """A network card's backing for each network. One or two calls when there are distributed port groups."""
     card = vmomi.vim().vm.device.VirtualEthernetCard
-    if entry["type"] == "DistributedVirtualPortgroup":
-        switch = inventory.all[entry["config.distributedVirtualSwitch"]._moId]
-        port = vmomi.vim().dvs.PortConnection(switchUuid=switch["uuid"], portgroupKey=entry["key"])
-        return card.DistributedVirtualPortBackingInfo(port=port)
-    if entry["type"] == "OpaqueNetwork":
-        summary = entry["summary"]
-        return card.OpaqueNetworkBackingInfo(
-            opaqueNetworkId=summary.opaqueNetworkId, opaqueNetworkType=summary.opaqueNetworkType
-        )
-    return card.NetworkBackingInfo(deviceName=entry["name"], network=entry["object"])
+    what = "cannot read the distributed port groups"
+    groups = {
+        wanted: entry["object"] for wanted, entry in chosen.items() if entry["type"] == "DistributedVirtualPortgroup"
+    }
+    paths = ["key", "config.distributedVirtualSwitch", "config.uplink"]
+    values = session.read(list(groups.values()), paths, what)
+    uplinks = [wanted for wanted, group in groups.items() if values[group._moId].get("config.uplink")]
+    if uplinks:
+        problems = [Problem(where, f"{wanted!r} is the uplink of a switch, not a network") for wanted in uplinks]
+        raise InvalidInput(f"the target in {session.host} is not as the plan says", problems)
+    switches = {group["config.distributedVirtualSwitch"]._moId for group in values.values()}
+    kinds = [session.ref("DistributedVirtualSwitch", moref) for moref in sorted(switches)]
+    uuids = session.read(kinds, ["uuid"], what)
+    found: dict[str, Any] = {}
+    for wanted, entry in chosen.items():
+        if wanted in groups:
+            group = values[entry["object"]._moId]
+            switch = uuids[group["config.distributedVirtualSwitch"]._moId]["uuid"]
+            port = vmomi.vim().dvs.PortConnection(switchUuid=switch, portgroupKey=group["key"])
+            found[wanted] = card.DistributedVirtualPortBackingInfo(port=port)
+        elif entry["type"] == "OpaqueNetwork":
+            summary = session.property(entry["object"], "summary", what)
+            found[wanted] = card.OpaqueNetworkBackingInfo(
+                opaqueNetworkId=summary.opaqueNetworkId, opaqueNetworkType=summary.opaqueNetworkType
+            )
+        else:
+            found[wanted] = card.NetworkBackingInfo(deviceName=entry["name"], network=entry["object"])
+    return found
 
 
 def _folder(inventory: _Inventory, dc: _Entry, wanted: str) -> tuple[str, str | None, list[str]]:
@@ -337,11 +342,12 @@ def _folder(inventory: _Inventory, dc: _Entry, wanted: str) -> tuple[str, str | 
     return here, here, []
 
 
-def _pick_host(inventory: _Inventory, reach: _Entry, datastore: str, spread: str) -> str | None:
+def _pick_host(session: Session, inventory: _Inventory, reach: _Entry, datastore: str, spread: str) -> str | None:
     """A host where the cluster has no DRS to choose one (ImportVApp wants it then); None where vCenter chooses."""
     if reach["type"] != "ClusterComputeResource":
         return None
-    drs = reach.get("configuration.drsConfig")
+    what = f"cannot read the cluster {inventory.name(reach)}"
+    drs = session.property(reach["object"], "configuration.drsConfig", what)
     if drs is not None and drs.enabled:
         return None
     good = sorted(

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import http.client
 import io
+import re
 import shutil
 import socket
 import ssl
@@ -345,7 +346,7 @@ def _judge(status: int, text: str, what: str, *, consumed: bool) -> None:
         return
     said = " ".join(text.split())[:300]
     cause = f"the server answered {status}{f': {said}' if said else ''}"
-    if status == 411:
+    if status in (411, 501) or (status == 400 and re.search("transfer-encoding|content-length|chunked", said, re.I)):
         raise LengthRequired(what, consumed=consumed)
     if status in (401, 403):
         raise AuthFailed(

@@ -435,8 +435,9 @@ def destroy_partial(session: Session, vm: Vm, marks: Marks, *, timeout: float = 
             session.wait(session.run(what, machine.Destroy_Task), what)
         except NotFound:
             return False
-        except Conflict as error:
-            if not error.retryable:
+        except (Conflict, Refused) as error:
+            held = error.retryable or isinstance(error, Refused)  # some versions call a machine under a lease "invalid"
+            if not held:
                 raise
             return None
         return True

@@ -133,7 +133,7 @@ def translate(error: BaseException, what: str) -> CloudExitError:
         return NotFound(what, cause="the object is gone, or was never there")
     if is_fault(error, "vim.fault.DuplicateName", "vim.fault.AlreadyExists"):
         return Conflict(what, cause=text, hint="Choose another name, or move the other object away.")
-    if is_fault(error, "vim.fault.TaskInProgress", "vim.fault.ConcurrentAccess"):
+    if is_fault(error, "vim.fault.TaskInProgress", "vim.fault.ConcurrentAccess", "vim.fault.MethodDisabled"):
         return Conflict(what, cause=text, hint="Another operation holds the object; try again later.", retryable=True)
     if is_fault(error, "vim.fault.InvalidPowerState", "vim.fault.InvalidState", "vmodl.fault.NotSupported"):
         return Refused(what, cause=text)

@@ -63,10 +63,15 @@ class FakeSession:
     def list(self, *_arguments: Any) -> dict[str, dict[str, Any]]:
         return self.inventory
 
+    def property(self, obj: Any, path: str, _what: str) -> Any:
+        return self.inventory[obj._moId].get(path)
+
 
 @pytest.fixture(autouse=True)
 def no_backings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "_backing", lambda _inventory, entry: entry["object"]._moId)
+    monkeypatch.setattr(
+        placement, "_backings", lambda _session, chosen, _where: {k: e["object"]._moId for k, e in chosen.items()}
+    )
 
 
 def resolve(session: Any = None, **changes: Any) -> placement.Placement:

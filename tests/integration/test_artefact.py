@@ -33,7 +33,7 @@ def artefact() -> Path:
 
 def test_what_is_installed_is_what_was_built(collections_path: Path, tmp_path: Path) -> None:
     galaxy = ["ansible-galaxy", "collection"]
-    command(collections_path, *galaxy, "install", str(artefact()), "--no-deps", "--offline", "-p", str(tmp_path))
+    command(tmp_path, *galaxy, "install", str(artefact()), "--no-deps", "--offline", "-p", str(tmp_path))
     told = command(tmp_path, *galaxy, "verify", "--offline", NAME, "-p", str(tmp_path))
     assert "Successfully verified" in told
 

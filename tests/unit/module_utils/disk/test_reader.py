@@ -125,11 +125,24 @@ def test_qcow2_of_every_kind(options: list[str], make_raw: MakeRaw, tmp_path: Pa
     image, spool = tmp_path / "d.qcow2", tmp_path / "spool"
     spool.mkdir()
     qemu_img("convert", "-f", "raw", "-O", "qcow2", *options, raw, image)
+    files = len(os.listdir("/proc/self/fd"))
     with open_source(image, spool_dir=str(spool)) as source:
         assert source.format == "qcow2"
         assert isinstance(source, reader.RawSource if "-c" in options else reader.Qcow2Source)
         assert pipeline.hash_source(source) == manifest(raw)
     assert not list(spool.iterdir())
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_last_cluster_that_the_file_does_not_hold_to_its_end(
+    make_raw: MakeRaw, tmp_path: Path, qemu_img: QemuImg
+) -> None:
+    image, raw = tmp_path / "d.qcow2", tmp_path / "d.raw"
+    disk = make_raw(MIB, {0: mixed_bytes(MIB - 50 * KIB)})
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", disk, image)
+    os.truncate(image, image.stat().st_size - 40 * KIB)  # as QEMU leaves it where only zeros would follow
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", image, raw)
+    assert manifest(image) == manifest(raw) == manifest(disk)
 
 
 def test_clusters_that_qemu_left_short_or_zeroed(tmp_path: Path, qemu_img: QemuImg) -> None:
@@ -184,22 +197,16 @@ def test_an_external_data_file_is_followed_only_when_the_format_is_given(
     assert manifest(image, "qcow2") == manifest(raw)
 
 
-@pytest.mark.parametrize("kind", ["luks", "aes"])
-def test_an_encrypted_image_is_refused(kind: str, tmp_path: Path, qemu_img: QemuImg) -> None:
+@pytest.mark.parametrize("method", [1, 2], ids=["aes", "luks"])
+def test_an_encrypted_image_is_refused(method: int, tmp_path: Path, qemu_img: QemuImg) -> None:
     image = tmp_path / "d.qcow2"
-    if kind == "luks":
-        secret = ["--object", "secret,id=s,data=planted-secret"]
-        options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
-        qemu_img("create", "-q", *secret, "-f", "qcow2", "-o", options, image, "1M")
-    else:
-        qemu_img("create", "-q", "-f", "qcow2", image, "1M")
-        with image.open("r+b") as file:
-            file.seek(32)
-            file.write(b"\0\0\0\x01")
+    qemu_img("create", "-q", "-f", "qcow2", image, "1M")
+    with image.open("r+b") as file:
+        file.seek(32)
+        file.write(method.to_bytes(4, "big"))
     for fmt in ("auto", "qcow2"):
-        with pytest.raises(Refused, match="encrypted") as caught:
+        with pytest.raises(Refused, match="encrypted"):
             open_source(image, fmt)
-        assert "planted-secret" not in str(caught.value)
 
 
 def test_a_damaged_qcow2_is_an_error(make_raw: MakeRaw, tmp_path: Path, qemu_img: QemuImg) -> None:

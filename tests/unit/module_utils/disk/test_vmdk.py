@@ -126,6 +126,13 @@ def test_header_and_descriptor(make_raw: MakeRaw, tmp_path: Path, qemu_img: Qemu
     assert "create type: streamOptimized" in qemu_img("info", out)
 
 
+def test_an_empty_disk_is_only_metadata(make_raw: MakeRaw, tmp_path: Path) -> None:
+    result = convert(make_raw(3000 * MIB), tmp_path / "o.vmdk")
+    # Head, directory behind its marker, footer behind its marker, end.
+    assert result.bytes_sent == 64 * KIB + 2 * 512 + 2 * 512 + 512
+    assert result.bytes_read == 0
+
+
 def test_a_hostile_name_is_only_a_name(tmp_path: Path, qemu_img: QemuImg) -> None:
     folder = tmp_path / "a b'\"{{ 7*7 }}"
     folder.mkdir()
@@ -139,10 +146,22 @@ def test_a_hostile_name_is_only_a_name(tmp_path: Path, qemu_img: QemuImg) -> Non
     assert b"json" not in (tmp_path / "o.vmdk").read_bytes()[: 64 * KIB]
 
 
-def test_noise_is_stored_and_what_follows_is_compressed_again(make_raw: MakeRaw, tmp_path: Path) -> None:
+def test_noise_is_stored_and_what_follows_is_compressed_again(
+    make_raw: MakeRaw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = 0
+    store = vmdk.store_grain
+
+    def counted(data: memoryview, checksum: int) -> bytes:
+        nonlocal stored
+        stored += 1
+        return store(data, checksum)
+
+    monkeypatch.setattr(vmdk, "store_grain", counted)
     raw = make_raw(3 * MIB, {0: random.Random(3).randbytes(MIB), MIB: b"text " * 400_000})
     out = tmp_path / "o.vmdk"
     result = convert(raw, out, threads=1, compressor="isal")
+    assert stored == 15  # of 16: the first shows that it does not compress
     assert result.bytes_sent < 64 * KIB + MIB + 30 * KIB + 100 * KIB
     with out.open("rb") as file:
         assert vmdk_decode.manifest_of(file) == result.manifest

@@ -21,10 +21,10 @@ import pytest
 
 from tests.lab import operator as operators
 from tests.lab.operator import BIN, Operator, Played
-from tests.lab.paths import Instance, running_procs
+from tests.lab.paths import DEFAULT_NAME, Instance, lab_root, running_procs
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ROOT / ".lab" / "run"
+RUN = lab_root() / ("run" if DEFAULT_NAME == "lab" else f"run-{DEFAULT_NAME}")
 HOME = RUN / "home"
 
 __all__ = ["BIN", "ROOT", "RUN", "Lab", "Playbook", "clean_env", "collections_path", "lab", "operator", "playbook"]

@@ -5,6 +5,35 @@
 
 from __future__ import annotations
 
-from tests.installed import collections_path, lab, operator, playbook
+from collections.abc import Iterator
+
+import pytest
+
+from tests.installed import Lab, collections_path, lab, operator, playbook
+from tests.lab import hypervisor, parts
+from tests.lab.both_sides import Sides, look
+from tests.lab.operator import Operator
 
 __all__ = ["collections_path", "lab", "operator", "playbook"]
+
+
+@pytest.fixture(scope="module")
+def without_guests(lab: Lab) -> Iterator[None]:
+    """The hypervisor rests: servers are on or off for the clouds alone, and no guest takes the machine's time."""
+    hypervisor.down(lab.instance)
+    yield
+    hypervisor.up(lab.instance)
+
+
+@pytest.fixture
+def engineer(operator: Operator) -> Operator:
+    """An operator at a lab that is as it was seeded, with the tenant assessed."""
+    parts.restore(operator.instance)
+    operator.assess().ok()
+    return operator
+
+
+@pytest.fixture
+def before(engineer: Operator) -> Sides:
+    """What was on both sides before the test did anything."""
+    return look(engineer.instance)

@@ -1,10 +1,11 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A migration engineer at the lab: the installed collection, a folder, credentials, and the commands they would type."""
+"""A migration engineer at the lab: the installed collection, a folder, credentials, the commands they would type."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -128,7 +129,7 @@ class Running:
         self.began = time.monotonic()
         self.lines: list[str] = []
         self._echo = echo
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command,
             env=dict(env),
             cwd=cwd,
@@ -143,8 +144,8 @@ class Running:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             self.lines.append(line)
             if self._echo is not None:
                 self._echo.write(f"    {line}")
@@ -152,21 +153,21 @@ class Running:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self.process.pid
 
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self._process.poll() is None
+        return self.process.poll() is None
 
     def kill(self) -> None:
         """SIGKILL to it and to all of its session, as when the operator's machine dies."""
-        os.killpg(self._process.pid, 9)
-        self._process.wait()
+        os.killpg(self.process.pid, 9)
+        self.process.wait()
 
     def wait(self, timeout: float) -> Played:
         """How it ended; past the timeout it is killed and subprocess.TimeoutExpired raised."""
         try:
-            code = self._process.wait(timeout)
+            code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             print("".join(self.lines[-60:]), file=sys.stderr)
@@ -198,7 +199,11 @@ class Operator:
         return clean_env(self.collections, self.folder / "home", {**shell, "PWD": str(self.folder)})
 
     def start(
-        self, name: str, *arguments: str | Path, extra: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *arguments: str | Path,
+        extra: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Running:
         """Start a playbook of the collection (or a path)."""
         playbook = name if "/" in name else f"{COLLECTION}.{name}"
@@ -235,9 +240,15 @@ class Operator:
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Edit the plan, as a person would."""
+        before = self.plan_file.read_text(encoding="utf-8")
         plan = self.plan()
         change(plan)
-        self.plan_file.write_text(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        after = yaml.safe_dump(plan, sort_keys=False, allow_unicode=True, width=120)
+        self.plan_file.write_text(after, encoding="utf-8")
+        if self.echo is not None:
+            plain = yaml.safe_dump(yaml.safe_load(before), sort_keys=False, allow_unicode=True, width=120)
+            diff = difflib.unified_diff(plain.splitlines(), after.splitlines(), "before", "after", "", "", 1, "")
+            self.echo.writelines(f"    {line}\n" for line in diff)
 
     def host(self, name: str) -> str:
         """The plan's host name of a server by its name in the cloud (the first, where several have it)."""
@@ -249,7 +260,12 @@ class Operator:
 
     def plan_arguments(self) -> list[str]:
         """What every playbook on the plan is given."""
-        return ["-i", str(self.plan_file), "-e", json.dumps({"migrate_state_dir": str(self.state), "rollback_state_dir": str(self.state)})]
+        return [
+            "-i",
+            str(self.plan_file),
+            "-e",
+            json.dumps({f"{role}_state_dir": str(self.state) for role in ("migrate", "rollback")}),
+        ]
 
     def results(self) -> Iterator[dict[str, Any]]:
         """What the evidence says of each workload."""

@@ -25,7 +25,7 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-DEFAULT_NAME = "lab"
+DEFAULT_NAME = os.environ.get("CLOUDEXIT_LAB_NAME", "lab")
 DEFAULT_BASE_PORT = 21000
 PORTS = {
     "keystone": 0,

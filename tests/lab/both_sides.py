@@ -1,0 +1,112 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on both sides of a lab, asked by the lab's own ways and not by the collection: for tests of what is left."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import seed
+from .openstack.rest import Api
+from .openstack.schema import TENANT_USERS
+from .paths import Instance
+from .vcenter.service import Control
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Ids of what exists: at the source, at the target, and on the reader host (this machine)."""
+
+    servers: dict[str, str]
+    volumes: dict[str, str]
+    snapshots: tuple[str, ...]
+    images: tuple[str, ...]
+    attachments: tuple[tuple[str, str], ...]
+    machines: tuple[str, ...]
+    leases: int
+    sessions: int
+    devices: tuple[str, ...]
+    mounts: tuple[str, ...]
+
+
+def api(instance: Instance) -> Api:
+    """The lab's own way to the tenant's project."""
+    found = Api(instance, seed.OPERATOR, TENANT_USERS[seed.OPERATOR][0], seed.TENANT)
+    found.get("identity", "/auth/projects")
+    return found
+
+
+def look(instance: Instance) -> Sides:
+    """Read everything."""
+    tenant = api(instance)
+    project = f"/{tenant.project_id}"
+    servers = tenant.get("compute", "/servers/detail")["servers"]
+    volumes = tenant.get("volume", f"{project}/volumes/detail")["volumes"]
+    snapshots = tenant.get("volume", f"{project}/snapshots/detail")["snapshots"]
+    images = tenant.get("image", "/images")["images"]
+    control = Control(instance)
+    return Sides(
+        servers={server["id"]: server["status"] for server in servers},
+        volumes={volume["id"]: volume["status"] for volume in volumes},
+        snapshots=tuple(sorted(snapshot["id"] for snapshot in snapshots)),
+        images=tuple(sorted(image["id"] for image in images)),
+        attachments=tuple(
+            sorted((volume["id"], held["server_id"]) for volume in volumes for held in volume["attachments"])
+        ),
+        machines=tuple(sorted(machine["instance_uuid"] for machine in control.machines()[1])),
+        leases=len(control.leases()),
+        sessions=len(control.sessions()),
+        devices=_devices(instance),
+        mounts=_mounts(),
+    )
+
+
+def _devices(instance: Instance) -> tuple[str, ...]:
+    """Files of the instance behind loop devices of this machine, and loops over those."""
+    listed = subprocess.run(["losetup", "-nO", "NAME,BACK-FILE"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 1) for line in listed.splitlines()]
+    ours = [(name, file.strip()) for name, file in rows if str(instance.dir) in file]
+    names = {name for name, _file in ours}
+    return tuple(sorted(file for _name, file in ours)) + tuple(
+        sorted(file.strip() for _name, file in rows if file.strip() in names)
+    )
+
+
+def _mounts() -> tuple[str, ...]:
+    """Mounts of loop devices on this machine."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return tuple(line for line in lines if line.startswith("/dev/loop"))
+
+
+def left_behind(before: Sides, after: Sides) -> dict[str, Any]:
+    """What a migration that is over left on either side and should not have; {} when it is clean.
+
+    Machines and the state of servers are not looked at.
+    """
+    found = {
+        "volumes": sorted(after.volumes.keys() ^ before.volumes.keys()),
+        "snapshots": sorted(set(after.snapshots) ^ set(before.snapshots)),
+        "images": sorted(set(after.images) ^ set(before.images)),
+        "attachments": sorted(set(after.attachments) ^ set(before.attachments)),
+        "leases": after.leases,
+        "sessions": max(0, after.sessions - before.sessions),
+        "devices": sorted(set(after.devices) - set(before.devices)),
+        "mounts": sorted(set(after.mounts) - set(before.mounts)),
+    }
+    return {what: value for what, value in found.items() if value}
+
+
+def disk_bytes(instance: Instance, volume: str) -> Path:
+    """The file that holds a Cinder volume's bytes."""
+    return instance.data / "cinder" / "volumes" / f"volume-{volume}"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

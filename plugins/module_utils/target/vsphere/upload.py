@@ -23,7 +23,7 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     AuthFailed,
@@ -39,7 +39,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
     tls_context,
 )
 
-Bytes = bytes | bytearray | memoryview
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
 Write = Callable[[Bytes], None]
 Producer = Callable[[Write], Any]
 MODES = ("chunked", "sized", "spooled", "probe")

@@ -9,13 +9,12 @@ a key that is there twice is a fault. `!vault` text is kept as `Vaulted`.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
-import yaml
-
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Problem
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, Problem
 
 MAX_NODES = 500_000
 """Values that one document may hold, aliases counted as often as they are used."""
@@ -30,23 +29,34 @@ class Vaulted(str):
     """Text that Ansible Vault encrypted (the `!vault` tag); whoever knows Ansible decrypts it."""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader without sexagesimal numbers and time stamps."""
+@functools.cache
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError as exc:
+        raise CloudExitError(
+            "Cannot read or write YAML",
+            cause="the Python library PyYAML is not installed where this runs",
+            hint="Install it with: pip install PyYAML",
+        ) from exc
+    return yaml
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":int", ":float", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$"),
-    list("-+0123456789."),
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
-for _first, _resolvers in _Loader.yaml_implicit_resolvers.items():
-    # the first that matches wins: whole numbers before others
-    _resolvers.sort(key=lambda resolver: not resolver[0].endswith(":int"))
+@functools.cache
+def _loader_class() -> Any:
+    """SafeLoader without sexagesimal, octal and hexadecimal numbers and without time stamps."""
+    yaml = _yaml()
+    loader: Any = type("PlanLoader", (yaml.SafeLoader,), {})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":int", ":float", ":timestamp"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    real = re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$")
+    whole = re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$")
+    # the first that matches wins
+    loader.add_implicit_resolver("tag:yaml.org,2002:int", whole, list("-+0123456789"))
+    loader.add_implicit_resolver("tag:yaml.org,2002:float", real, list("-+0123456789."))
+    return loader
 
 
 class Document:
@@ -70,8 +80,9 @@ class Document:
 def read(text: str) -> tuple[Document | None, list[Problem]]:
     """The one YAML document in `text`; None and a problem where it cannot be parsed. Repeated keys are problems too."""
     problems: list[Problem] = []
+    yaml = _yaml()
     try:
-        loader = _Loader(text)
+        loader = _loader_class()(text)
         node = loader.get_single_node()
         if node is None:
             return None, [Problem("(document)", "is empty")]
@@ -87,37 +98,37 @@ def read(text: str) -> tuple[Document | None, list[Problem]]:
 
 
 class _Builder:
-    def __init__(self, loader: _Loader, lines: dict[str, int], problems: list[Problem]) -> None:
+    def __init__(self, loader: Any, lines: dict[str, int], problems: list[Problem]) -> None:
         self._loader = loader
         self._lines = lines
         self._problems = problems
         self._open: set[int] = set()
         self._count = 0
 
-    def build(self, node: yaml.Node, path: str) -> Any:
+    def build(self, node: Any, path: str) -> Any:
         self._count += 1
         if self._count > MAX_NODES:
             raise ValueError(f"it holds more than {MAX_NODES} values")
         if id(node) in self._open:
             raise ValueError(f"line {node.start_mark.line + 1}: an alias inside of itself")
         self._lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.ScalarNode):
+        if node.id == "scalar":
             if node.tag == "!vault":
                 return Vaulted(node.value)
             return self._loader.construct_object(node)
         self._open.add(id(node))
         try:
-            if isinstance(node, yaml.SequenceNode):
+            if node.id == "sequence":
                 return [self.build(entry, schema.join(path, index)) for index, entry in enumerate(node.value)]
             return self._mapping(node, path)
         finally:
             self._open.discard(id(node))
 
-    def _mapping(self, node: yaml.Node, path: str) -> dict[Any, Any]:
+    def _mapping(self, node: Any, path: str) -> dict[Any, Any]:
         built: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            key = self._loader.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            key = self._loader.construct_object(key_node) if key_node.id == "scalar" else None
             if key is None or not isinstance(key, (str, int, float, bool)):
                 self._problems.append(Problem(path or "(document)", f"line {line}: a key that is not text"))
                 continue
@@ -135,6 +146,7 @@ class _Builder:
 def scalar(value: Any) -> str:
     """A text, number, boolean or null as YAML on one line; text is quoted wherever a reader could take it otherwise."""
     if isinstance(value, str):
+        yaml = _yaml()
         if _PLAIN.match(value) and yaml.safe_load(value) == value and (_IP.match(value) or not _NUMBER.match(value)):
             return value
         quoted: str = yaml.dump(value, default_style='"', allow_unicode=True, width=10**9)

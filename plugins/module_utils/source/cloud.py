@@ -134,8 +134,8 @@ class Cloud:
     def compute_microversion(self) -> tuple[int, int]:
         """The microversion that calls to Nova use; (2, 1) where the cloud has none."""
         text = getattr(self.compute, "default_microversion", None) or "2.1"
-        major, _, minor = str(text).partition(".")
-        return (int(major), int(minor or 0)) if minor.isdigit() else COMPUTE_MICROVERSION
+        major, minor = [*str(text).split("."), ""][:2]
+        return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else COMPUTE_MICROVERSION
 
     @property
     def block_storage(self) -> Any:

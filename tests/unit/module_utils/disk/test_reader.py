@@ -145,6 +145,20 @@ def test_a_last_cluster_that_the_file_does_not_hold_to_its_end(
     assert manifest(image) == manifest(raw) == manifest(disk)
 
 
+def test_no_more_than_the_rest_of_a_cluster_may_be_missing(tmp_path: Path) -> None:
+    # Not every QEMU maps the missing rest as zeros.
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 70_000)
+    with reader.Qcow2Source(str(path), os.open(path, os.O_RDONLY), MIB, 65536) as source:
+        view = memoryview(bytearray(b"?" * 65536))
+        source.read_at(65536, view)
+        assert view.tobytes() == (b"x" * 4464).ljust(65536, b"\0")
+        with pytest.raises(CloudExitError, match="at byte 70000"):
+            source.read_at(65536, memoryview(bytearray(65537)))
+        with pytest.raises(CloudExitError, match="at byte 131072"):
+            source.read_at(131072, view)
+
+
 def test_clusters_that_qemu_left_short_or_zeroed(tmp_path: Path, qemu_img: QemuImg) -> None:
     image, raw = tmp_path / "d.qcow2", tmp_path / "d.raw"
     qemu_img("create", "-q", "-f", "qcow2", image, "20M")

@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RUN = lab_root() / ("run" if DEFAULT_NAME == "lab" else f"run-{DEFAULT_NAME}")
 HOME = RUN / "home"
 
-__all__ = ["BIN", "ROOT", "RUN", "Lab", "Playbook", "clean_env", "collections_path", "lab", "operator", "playbook"]
+__all__ = ["BIN", "ROOT", "RUN", "Lab", "Playbook", "clean_env"]
+__all__ += ["collections_path", "fresh_lab", "lab", "operator", "playbook"]
 
 Playbook = Callable[..., Played]
 _INSTALLED = pytest.StashKey[Path]()
@@ -68,10 +69,13 @@ class Lab:
         return operators.exports(self.instance.dir / "env.sh")
 
 
-def lab_command(*arguments: str, check: bool = True) -> int:
-    """Run `python -m tests.lab <arguments>` with its output shown as it comes."""
-    command = [sys.executable, "-m", "tests.lab", *arguments]
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=check).returncode
+LAB_NAME = os.environ.get("CLOUDEXIT_LAB", "lab")
+
+
+def lab_command(command: str, check: bool = True) -> int:
+    """Run `python -m tests.lab <command>` on the lab of this run, with its output shown as it comes."""
+    words = [sys.executable, "-m", "tests.lab", command, "--name", LAB_NAME]
+    return subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=check).returncode
 
 
 def lab_runs(instance: Instance) -> bool:
@@ -82,12 +86,12 @@ def lab_runs(instance: Instance) -> bool:
 
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
-    """The lab `lab`, started and seeded when it is not up; stopped at the end if it was started here.
+    """The lab, started and seeded when it is not up; stopped at the end if it was started here.
 
-    CLOUDEXIT_LAB_KEEP=1 leaves it running, for the next run.
+    CLOUDEXIT_LAB names another one than `lab`; CLOUDEXIT_LAB_KEEP=1 leaves it running, for the next run.
     """
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    instance = Instance()
+    instance = Instance(LAB_NAME)
     started = False
     with capture.global_and_fixture_disabled():
         if not lab_runs(instance):
@@ -105,6 +109,13 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
         if started and os.environ.get("CLOUDEXIT_LAB_KEEP") != "1":
             with capture.global_and_fixture_disabled():
                 lab_command("down", check=False)
+
+
+@pytest.fixture
+def fresh_lab(lab: Lab) -> Lab:
+    """The lab as it was after the seed (a reset takes seconds): for a test that moves machines."""
+    lab_command("reset")
+    return lab
 
 
 @pytest.fixture
@@ -130,7 +141,7 @@ class _Alone(Operator):
     """An operator without a lab."""
 
     def __init__(self, collections: Path, folder: Path) -> None:
-        super().__init__(Instance(), collections, folder)
+        super().__init__(Instance(LAB_NAME), collections, folder)
 
     @property
     def env(self) -> dict[str, str]:

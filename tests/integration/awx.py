@@ -117,7 +117,7 @@ def run(
     variables = {"awx_job_id": job, "tower_job_id": job, "awx_user_name": "admin", **(extra or {})}
     (directory / "env" / "envvars").write_text(yaml.safe_dump(environment))
     (directory / "env" / "extravars").write_text(yaml.safe_dump(variables))
-    (directory / "env" / "settings").write_text(json.dumps({"job_timeout": 0, "idle_timeout": 0, "pexpect_timeout": 5}))
+    (directory / "env" / "settings").write_text(json.dumps({"job_timeout": 0, "suppress_env_files": True}))
     (directory / "env" / "cmdline").write_text(" ".join(arguments))
     for name in ("envvars", "extravars", "settings", "cmdline"):
         (directory / "env" / name).chmod(0o600)

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from tests.installed import collections_path, lab, operator, playbook
+from tests.installed import collections_path, fresh_lab, lab, operator, playbook
 
-__all__ = ["collections_path", "lab", "operator", "playbook"]
+__all__ = ["collections_path", "fresh_lab", "lab", "operator", "playbook"]

@@ -4,7 +4,8 @@
 """The parts of the lab, and what is done to all of them: up, down, save, restore.
 
 A part is a module below tests.lab with any of: ``packages() -> list[str]``, ``up(instance)``, ``down(instance)``,
-``save(instance, name)``, ``restore(instance, name)``, or ``reset(instance)`` where nothing is kept. A module that does not exist (yet) is no part.
+``save(instance, name)``, ``restore(instance, name)``, or ``reset(instance)`` where nothing is kept. A module that does
+not exist (yet) is no part.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from . import packages
-from .paths import CHECKOUT, Instance, fail, running_procs, stop_all, write_atomic
+from .paths import Instance, fail, running_procs, stop_all, write_atomic
 
 NAMES = ("openstack", "attach_shim", "vcenter", "hypervisor")
 SEEDED = "seeded"

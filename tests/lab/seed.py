@@ -120,7 +120,8 @@ def seed(instance: Instance, again: bool = False) -> None:
     cached = instance.cache / f"seed-{_key(instance, guests)}"
     target = parts.saved_dir(instance, parts.SEEDED)
     if cached.is_dir() and not again:
-        if not target.is_dir() or not (target / "seed-key").exists() or (target / "seed-key").read_text() != cached.name:
+        mark = target / "seed-key"
+        if not mark.exists() or mark.read_text() != cached.name:
             shutil.rmtree(target, ignore_errors=True)
             subprocess.run(["cp", "-al", str(cached), str(target)], check=True)
         with instance.step("taking the tenant from the cache"):

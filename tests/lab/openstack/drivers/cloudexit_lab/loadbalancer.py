@@ -10,11 +10,13 @@ import time
 
 import sqlalchemy
 from octavia.api.drivers.noop_driver import driver as noop
+from octavia.common import utils
 from octavia.db import api as database
 from octavia_lib.api.drivers import exceptions
 
 CHILDREN = ("l7rule", "l7policy", "health_monitor", "member", "pool", "listener")
 CHANGES = ("_create", "_update", "_delete", "_failover", "_batch_update")
+_vip_ports: list[str] = []
 _wanted = threading.Event()
 _worker: threading.Thread | None = None
 _guard = threading.Lock()
@@ -63,6 +65,8 @@ def _work():
             with database.get_session() as session:
                 if _pending(session):
                     _settle(session)
+            while _vip_ports:
+                utils.get_network_driver().network_proxy.delete_port(_vip_ports.pop(), ignore_missing=True)
             time.sleep(0.25)
 
 
@@ -82,6 +86,10 @@ class SettlingDriver(noop.NoopProviderDriver):
         if name.endswith(CHANGES) and not name.startswith("_"):
             _ask()
         return super().__getattribute__(name)
+
+    def loadbalancer_delete(self, loadbalancer, cascade=False):
+        super().loadbalancer_delete(loadbalancer, cascade)
+        _vip_ports.append(loadbalancer.vip_port_id)
 
     def create_vip_port(self, *args, **kwargs):
         """Leave the address to Octavia's network driver."""

@@ -43,6 +43,14 @@ def serve(folder, sockets):
     reload_storage_policies()
     from swift.common import wsgi
 
+    # each server wants to choose the event loop, and would throw away the one that the others wait in
+    choose = eventlet.hubs.use_hub
+
+    def choose_once(hub=None):
+        if not hasattr(eventlet.hubs._threadlocal, "hub"):
+            choose(hub)
+
+    eventlet.hubs.use_hub = choose_once
     threads = []
     for kind, listener in sockets.items():
         conf = utils.readconf(f"{folder}/{kind}.conf", f"app:{kind}-server", log_name=f"{kind}-server")

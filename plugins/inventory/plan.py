@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: plan
 short_description: The plan of a tenant as inventory
 version_added: 1.0.0
-author: The cloudexit.flexible_engine contributors
+author:
+  - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
   - Reads a plan (see C(docs/plan.md)); the file's name must end in C(.plan.yml) or C(.plan.yaml).
   - Every workload that moves is a host, named by its key in the plan, in the group C(workloads), in

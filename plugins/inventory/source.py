@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: source
 short_description: Servers of an OpenStack cloud as inventory
 version_added: 1.0.0
-author: The cloudexit.flexible_engine contributors
+author:
+  - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
   - Reads the servers of one project, of a list of projects, or of all projects that the credential may see. It makes
     one list call a page and none a server, and writes nothing.

@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: estate_info
 short_description: Read what is in a tenant of the source cloud
 version_added: 1.0.0
-author: The cloudexit.flexible_engine contributors
+author:
+  - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
   - Reads the servers, volumes, snapshots, images, ports, networks, subnets, security groups and floating addresses of
     one project.

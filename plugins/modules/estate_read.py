@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: estate_read
 short_description: Read a tenant of the source cloud into an estate file
 version_added: 1.0.0
-author: The cloudexit.flexible_engine contributors
+author:
+  - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
   - Reads the same as M(cloudexit.flexible_engine.estate_info) and writes it to a file on the host that runs this, most
     often the controller.

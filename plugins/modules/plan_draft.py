@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: plan_draft
 short_description: Draft the plan of a tenant from its estate
 version_added: 1.0.0
-author: The cloudexit.flexible_engine contributors
+author:
+  - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
   - Drafts what becomes of every server of an estate in a vSphere, as a plan that people edit (see C(docs/plan.md)).
   - Servers that cannot be moved are in the plan with C(move) V(none) and the reason.
@@ -101,7 +102,7 @@ options:
         description: MiB per second that one reader sends; V(0) for no limit.
         type: float
         default: 0
-  group_key:
+  group_by:
     description: Key of server metadata whose value names the move group. Servers without it are in the group C(main).
     type: str
     default: group
@@ -213,7 +214,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         reader=reader["name"],
         reader_server_id=reader["server_id"],
         reader_connection=reader["connection"],
-        group_key=params["group_key"],
+        group_by=params["group_by"],
         stop_deadline_s=params["stop_deadline_s"],
         **params["limits"],
     )
@@ -280,7 +281,7 @@ def main() -> None:
                 "bandwidth_mib_s": {"type": "float", "default": 0},
             },
         },
-        "group_key": {"type": "str", "default": "group"},
+        "group_by": {"type": "str", "default": "group"},
         "stop_deadline_s": {"type": "int", "default": 300},
         "force": {"type": "bool", "default": False},
     }

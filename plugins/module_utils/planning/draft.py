@@ -31,7 +31,7 @@ class Options:
     """What the estate cannot tell. What is left empty is drafted empty, and the plan says that it must be filled in.
 
     networks: target network by name or id of the source network. default_network: for all others. reader_connection:
-    Ansible host variables. group_key: key of server metadata whose value names the move group.
+    Ansible host variables. group_by: key of server metadata whose value names the move group.
     """
 
     tenant: str
@@ -46,7 +46,7 @@ class Options:
     reader: str = "reader-1"
     reader_server_id: str = ""
     reader_connection: Mapping[str, Any] = field(default_factory=dict)
-    group_key: str = "group"
+    group_by: str = "group"
     workloads_at_once: int = 4
     disks_per_reader: int = 2
     bandwidth_mib_s: float = 0.0
@@ -288,7 +288,7 @@ class _Drafter:
         self._remarks[host] = lines
 
     def _group(self, server: estates.Server) -> str:
-        return names.slug(server.metadata.get(self._options.group_key, ""), fallback=DEFAULT_GROUP)
+        return names.slug(server.metadata.get(self._options.group_by, ""), fallback=DEFAULT_GROUP)
 
     def _nic(self, port_id: str) -> plans.Nic:
         port = self._ports[port_id]

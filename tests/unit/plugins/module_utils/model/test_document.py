@@ -75,12 +75,12 @@ def test_random_data_survives() -> None:
     def make(depth: int) -> object:
         kind = rng.random()
         if depth and kind < 0.3:
-            return {rng.choice(TEXTS): make(depth - 1) for _ in range(rng.randrange(4))}
+            return {rng.choice(TEXTS): make(depth - 1) for dummy in range(rng.randrange(4))}
         if depth and kind < 0.5:
-            return [make(depth - 1) for _ in range(rng.randrange(4))]
+            return [make(depth - 1) for dummy in range(rng.randrange(4))]
         return rng.choice([rng.choice(TEXTS), rng.randrange(-5, 5000), True, None, 0.25])
 
-    for _ in range(300):
+    for dummy in range(300):
         data = {"top": make(4)}
         assert read("\n".join(document.block(data))).data == data
 

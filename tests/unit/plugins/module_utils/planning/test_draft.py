@@ -259,7 +259,7 @@ def test_groups_come_from_metadata() -> None:
     servers = [server(1, metadata={"group": "Shop / Front"}), server(2, metadata={"app": "x"}), server(3)]
     draft = drafting.draft(estate(*servers), FULL)
     assert draft.plan.waves["wave_1"].groups == ["main", "shop-front"]
-    assert drafting.draft(estate(*servers), replace(FULL, group_key="app")).plan.waves["wave_1"].groups == ["main", "x"]
+    assert drafting.draft(estate(*servers), replace(FULL, group_by="app")).plan.waves["wave_1"].groups == ["main", "x"]
 
 
 def test_memory_is_what_vsphere_takes() -> None:

@@ -139,7 +139,7 @@ def test_statuses(status: int, kind: type[CloudExitError], retryable: bool) -> N
     from openstack.exceptions import HttpException
 
     error = translate(HttpException("message", http_status=status, details="details of it"), "Read the volumes")
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert str(error).startswith(("Read the volumes: HTTP", "Read the volumes: the cloud refused"))
     assert "details of it" in str(error)
     assert isinstance(error, CloudExitError) and error.retryable is retryable

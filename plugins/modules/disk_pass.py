@@ -37,6 +37,12 @@ options:
     type: list
     elements: dict
     default: []
+  state:
+    description:
+      - V(absent) ends a job that is under way, which gives its import back; what is complete at the target is left.
+    type: str
+    choices: [present, absent]
+    default: present
   manifest_before:
     description:
       - Root of the manifest of the boot disk before its guest was adapted, as
@@ -200,6 +206,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 def start(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     workload = Workload.of(params["workload"])
+    if params["state"] == "absent":
+        return _absent(workload, params["state_dir"], dry_run=module.check_mode)
     if module.check_mode:
         return _plan(workload)
     options = disk_pass.Options(
@@ -219,6 +227,18 @@ def start(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": True, "started": started, **found}
 
 
+def _absent(workload: Workload, state_dir: str, *, dry_run: bool) -> dict[str, Any]:
+    record = job.Record(state_dir, job.job_id(workload.tenant, workload.server_id))
+    alive = record.alive()
+    if alive and not dry_run:
+        record.stop()
+    result: dict[str, Any] = {"changed": alive, "job": record.job}
+    if alive:
+        header = f"job {record.job}"
+        result["diff"] = {"before_header": header, "after_header": header, "before": "alive\n", "after": "ended\n"}
+    return result
+
+
 def _plan(workload: Workload) -> dict[str, Any]:
     import yaml
 
@@ -234,6 +254,7 @@ def main() -> None:
             **target_spec(),
             "workload": WORKLOAD,
             "clones": {"type": "list", "elements": "dict", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "manifest_before": {"type": "str", "default": ""},
             "manifest_before_file": {"type": "str", "default": ""},
             "evidence_dir": {"type": "path"},

@@ -577,9 +577,10 @@ class Runner:
     def _write(self, *, durable: bool = False) -> None:
         done = sum(p.done for p in self._progress)
         moment = time.monotonic()
-        self._rate = [*self._rate[-20:], (moment, done)]
+        self._rate = [*self._rate[-40:], (moment, done)]
         first = self._rate[0]
-        rate = max(0.0, (done - first[1]) / (moment - first[0])) if moment > first[0] else 0.0
+        # over less than a second it says nothing: a hole is passed in no time
+        rate = max(0.0, (done - first[1]) / (moment - first[0])) if moment > first[0] + 1 else 0.0
         total = sum(p.total for p in self._progress)
         self._status.update(
             attempt=self._attempt,

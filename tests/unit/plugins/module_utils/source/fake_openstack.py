@@ -61,6 +61,12 @@ class FakeOpenStack:
         self.compute = self._service("compute")
         self.block_storage = self._service("block_storage")
 
+    def __enter__(self) -> FakeOpenStack:
+        return self
+
+    def __exit__(self, *_args: object) -> None:
+        return
+
     # -- set-up
 
     def add_server(self, server_id: str, status: str = "SHUTOFF", volumes: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pipeline import stream_vmdk
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.reader import open_source
@@ -22,18 +21,13 @@ def main(arguments: list[str]) -> int:
         return 2
     out = os.open(arguments[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
-    def write_many(pieces: Sequence[bytes]) -> None:
-        done = os.writev(out, pieces)
-        if done < sum(map(len, pieces)):  # rare: a full disk, or a signal
-            rest = memoryview(b"".join(pieces))[done:]
-            while rest:
-                rest = rest[os.write(out, rest) :]
-
     def write(piece: bytes) -> None:
-        write_many([piece])
+        done = os.write(out, piece)
+        while done < len(piece):
+            done += os.write(out, memoryview(piece)[done:])
 
     with open_source(arguments[0]) as source:
-        result = stream_vmdk(source, write, write_many=write_many)
+        result = stream_vmdk(source, write)
     os.close(out)
     if len(arguments) == 3:
         result.manifest.dump(arguments[2])

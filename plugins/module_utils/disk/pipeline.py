@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,7 +70,7 @@ class _Done(NamedTuple):
     filled: list[bool]
     digests: bytes
     sectors: list[int]
-    pieces: list[bytes]
+    blob: bytes
     read: int
 
 
@@ -97,11 +97,10 @@ def _worker(
     source: Source,
     algorithm: str,
     compress: vmdk.Compress | None,
-    joined: bool,
     limiter: Limiter | None,
     cancel: threading.Event | None,
 ) -> Callable[[_Unit], _Done]:
-    """What one thread does with a unit. joined: the packed grains as one piece. limiter: of the bytes read."""
+    """What one thread does with a unit. limiter: of the bytes read."""
     buffer = bytearray(UNIT)
     view = memoryview(buffer)
     chunks = [view[at : at + CHUNK] for at in range(0, UNIT, CHUNK)]
@@ -141,9 +140,7 @@ def _worker(
                 compressed = compress(chunk)
                 pieces += pack(first + index, compressed)
                 sectors.append((len(compressed) + 12 + vmdk.SECTOR - 1) // vmdk.SECTOR)
-        if joined and pieces:
-            pieces = [b"".join(pieces)]
-        return _Done(number, filled, b"".join(digests), sectors, pieces, read)
+        return _Done(number, filled, b"".join(digests), sectors, b"".join(pieces), read)
 
     return work
 
@@ -183,7 +180,7 @@ def hash_source(
     report.at(0)
 
     def new_worker() -> Callable[[_Unit], _Done]:
-        return _worker(source, builder.algorithm, None, True, limiter, cancel)
+        return _worker(source, builder.algorithm, None, limiter, cancel)
 
     for done in ordered(_units(source), new_worker, threads, cancel):
         _add(builder, done)
@@ -205,13 +202,11 @@ def stream_vmdk(
     stream_sha256: bool = False,
     expected_length: int | None = None,
     spool_dir: str | None = None,
-    write_many: Callable[[Sequence[bytes]], object] | None = None,
 ) -> PassResult:
     """Hash a disk and write it as stream-optimised VMDK, in one read.
 
     write: called from this thread with each piece of the stream, in order (up to about 1 MiB); it may keep the piece;
-    what it raises is raised here. write_many: called instead of it, with about 50 small pieces at a time (never more
-    than 64), for what takes them without a copy, such as writev(2). limiter counts the bytes written. compressor: see
+    what it raises is raised here. limiter counts the bytes written. compressor: see
     `vmdk.compressor`. stream_sha256: also give the SHA-256 of the stream. expected_length: of a stream that was
     measured before; a stream of another length is an error as soon as that is certain. The others as in `hash_source`.
     Raises CloudExitError when the disk cannot be read, Refused when it does not fit the format, Cancelled.
@@ -223,24 +218,18 @@ def stream_vmdk(
     stream_hash = hashlib.sha256() if stream_sha256 else None
     sent = 0
 
-    def put(pieces: Sequence[bytes]) -> None:
+    def put(piece: bytes) -> None:
         nonlocal sent
-        length = sum(map(len, pieces))
-        sent += length
+        sent += len(piece)
         if expected_length is not None and sent > expected_length:
             raise _unequal(source, sent, expected_length)
         if limiter is not None:
-            limiter.take(length, cancel)
+            limiter.take(len(piece), cancel)
         if cancel is not None and cancel.is_set():
             raise Cancelled("The copy was stopped", cause="its caller cancelled it")
         if stream_hash is not None:
-            for piece in pieces:
-                stream_hash.update(piece)
-        if write_many is not None:
-            write_many(pieces)
-            return
-        for piece in pieces:
-            write(piece)
+            stream_hash.update(piece)
+        write(piece)
 
     writer = vmdk.StreamWriter(source.size, put)
     report.at(0)
@@ -248,13 +237,13 @@ def stream_vmdk(
     read = 0
 
     def new_worker() -> Callable[[_Unit], _Done]:
-        return _worker(source, builder.algorithm, new_compress(), write_many is None, None, cancel)
+        return _worker(source, builder.algorithm, new_compress(), None, cancel)
 
     for done in ordered(_units(source), new_worker, threads, cancel):
         _add(builder, done)
         read += done.read
-        if done.pieces:
-            writer.add(done.number * _CHUNKS, done.sectors, done.pieces)
+        if done.blob:
+            writer.add(done.number * _CHUNKS, done.sectors, done.blob)
         report.at((done.number + 1) * UNIT)
     builder.add_zeros(builder.chunks - builder.added)
     writer.finish()

@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from sys import byteorder
 from typing import Any
@@ -178,11 +178,11 @@ def _little(values: array[int]) -> bytes:
 class StreamWriter:
     """Writes one disk: `begin`, `add` for grains in ascending order, `finish`.
 
-    capacity: the disk's bytes, a multiple of 512. write: takes the stream's bytes, some pieces at a time, in order, and
-    must take all of them. `position` is the number of bytes written so far, a multiple of 512.
+    capacity: the disk's bytes, a multiple of 512. write: takes each piece of the stream, in order, and must take all
+    of it. `position` is the number of bytes written so far, a multiple of 512.
     """
 
-    def __init__(self, capacity: int, write: Callable[[Sequence[bytes]], object]) -> None:
+    def __init__(self, capacity: int, write: Callable[[bytes], object]) -> None:
         if capacity <= 0 or capacity % SECTOR:
             raise InvalidInput(
                 "Cannot write this disk as VMDK",
@@ -201,9 +201,9 @@ class StreamWriter:
     def position(self) -> int:
         return self._sector * SECTOR
 
-    def _put(self, *pieces: bytes) -> None:
-        self._write(pieces)
-        self._sector += sum(map(len, pieces)) // SECTOR
+    def _put(self, piece: bytes) -> None:
+        self._write(piece)
+        self._sector += len(piece) // SECTOR
         if self._sector > _MAX_SECTORS:
             raise Refused(
                 "Cannot write this disk as stream-optimised VMDK",
@@ -236,12 +236,11 @@ class StreamWriter:
         """The header and the descriptor."""
         self._put((self._header(_AT_END) + _descriptor(self._sectors)).ljust(_OVERHEAD * SECTOR, b"\0"))
 
-    def add(self, first: int, sectors: Sequence[int], pieces: Iterable[bytes]) -> None:
+    def add(self, first: int, sectors: Sequence[int], blob: bytes) -> None:
         """Neighbouring grains, all in one grain table.
 
-        first: number of the first grain. sectors: for each grain from there its length in the stream, 0 for zeros.
-        pieces: the packed grains, one behind the other, cut anywhere. `TABLE_ENTRIES` grains from a multiple of it
-        share a table.
+        first: number of the first grain. sectors: for each grain from there its length in the blob, 0 for zeros.
+        blob: the packed grains, one behind the other. `TABLE_ENTRIES` grains from a multiple of it share a table.
         """
         if first < self._next or first + len(sectors) > self._grains:
             raise ValueError("grains must come in ascending order and inside the disk")
@@ -256,7 +255,7 @@ class StreamWriter:
                 self._table[entry] = at
                 at += length
             entry += 1
-        self._put(*pieces)
+        self._put(blob)
         if self._sector != at:
             raise ValueError("the grains' lengths do not fit their bytes")
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 import sys
@@ -218,22 +217,6 @@ def test_without_isal_zlib_does_it(make_raw: MakeRaw, tmp_path: Path, monkeypatc
         vmdk.compressor("lz4")
 
 
-def test_pieces_may_be_written_together(make_raw: MakeRaw) -> None:
-    together: list[bytes] = []
-    most = 0
-
-    def write_many(pieces: object) -> None:
-        nonlocal most
-        assert isinstance(pieces, tuple)
-        most = max(most, len(pieces))
-        together.extend(pieces)
-
-    with open_source(make_raw(2 * MIB, {0: mixed_bytes(2 * MIB)})) as source:
-        result = pipeline.stream_vmdk(source, pytest.fail, write_many=write_many, stream_sha256=True)
-    assert 16 < most <= 64
-    assert vmdk_decode.manifest_of(io.BytesIO(b"".join(together))) == result.manifest
-
-
 @pytest.mark.parametrize("capacity", [0, -512, 100, 64 * KIB + 1])
 def test_a_capacity_that_is_not_whole_sectors_is_refused(capacity: int) -> None:
     with pytest.raises(InvalidInput, match="512-byte sectors"):
@@ -241,12 +224,12 @@ def test_a_capacity_that_is_not_whole_sectors_is_refused(capacity: int) -> None:
 
 
 def test_grains_out_of_order_are_a_mistake_of_the_caller() -> None:
-    writer = vmdk.StreamWriter(MIB, lambda pieces: None)
+    writer = vmdk.StreamWriter(MIB, lambda piece: None)
     writer.begin()
-    writer.add(4, [1], [bytes(512)])
+    writer.add(4, [1], bytes(512))
     for first, sectors, blob in ((4, [1], bytes(512)), (16, [1], bytes(512)), (5, [2], bytes(512))):
         with pytest.raises(ValueError, match="grains"):
-            writer.add(first, sectors, [blob])
+            writer.add(first, sectors, blob)
 
 
 def test_a_stream_that_32_bits_cannot_address_is_refused(make_raw: MakeRaw, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,10 +30,10 @@ SLOTS = {"pvscsi": 4 * 15, "lsilogic": 4 * 15, "lsisas": 4 * 15, "sata": 4 * 30,
 """Disks that a virtual machine takes on each kind of controller (vSphere configuration maximums: 4 of a kind; SCSI
 controllers share the four)."""
 
-_HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-_GROUP = re.compile(r"^[a-z][a-z0-9_]*$")
-_MAC = re.compile(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$")
-_DIGEST = re.compile(r"^(?:sha256|blake3):[0-9a-f]{64}$")
+_HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_GROUP = re.compile(r"^[a-z][a-z0-9_]*\Z")
+_MAC = re.compile(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+_DIGEST = re.compile(r"^(?:sha256|blake3):[0-9a-f]{64}\Z")
 _HINT = "The keys are described in docs/plan.md."
 _RESERVED_GROUPS = frozenset({"all", "ungrouped", "workloads", "readers", "not_moved", "localhost"})
 
@@ -369,7 +369,7 @@ def _names(plan: Plan) -> Iterator[Problem]:
             yield Problem(schema.join("readers", host), "a workload has the same name")
     for name, reader in _pairs(plan.readers):
         for key in reader.connection:
-            if not re.match(r"^[A-Za-z_]\w*$", key) or key == "cloudexit":
+            if not re.match(r"^[A-Za-z_]\w*\Z", key) or key == "cloudexit":
                 yield Problem(schema.join(schema.join("readers", name) + ".connection", key), "is not a host variable")
 
 

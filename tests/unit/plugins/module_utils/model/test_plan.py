@@ -212,6 +212,8 @@ WEB = ("workloads", "web-1")
             set_at("workloads", "db-1", "checks", [{"type": "tcp", "port": 5432}]),
             "workloads.db-1.checks[0].host: must be set: the workload has no address",
         ),
+        (set_at("workloads", "x\n", {"source": {"id": "s9"}, "move": "none", "reason": "x"}), "is not a host name"),
+        (set_at(*WEB, "nics", 0, "mac", "fa:16:3e:00:00:01\n"), "nics[0].mac: must be a MAC address"),
         (set_at("workloads", []), "workloads: must be a mapping, not a list"),
         (set_at("workloads", {}), "no workload is in a group"),
         (set_at("workloads", "web-1", "x"), 'workloads.web-1: must be a mapping, not the text "x"'),

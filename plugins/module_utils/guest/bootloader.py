@@ -83,7 +83,7 @@ def rewrite_boot_files(tree: Tree, resolve: Resolve, *, console: bool) -> tuple[
 
 def _reason(before: str, after: str) -> str:
     screen = before.count("console=tty0") != after.count("console=tty0")
-    disks = before.count("UUID=") != after.count("UUID=") or not screen
+    disks = before.replace("console=tty0 ", "") != after.replace("console=tty0 ", "")
     reasons = [*(["disks are named by UUID"] if disks else []), *(["the screen is a console too"] if screen else [])]
     return ", and ".join(reasons)
 

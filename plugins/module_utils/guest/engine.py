@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest import (
     bootloader,
@@ -24,7 +25,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest.mo
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest.names import Resolve
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest.tree import Tree
 
-MAX_INITRAMFS = 512 << 20
 TOOLS_MODULES = "/etc/initramfs-tools/modules"
 TOOLS_CONF = "/etc/initramfs-tools/conf.d/zz-cloudexit"
 DRACUT_CONF = "/etc/dracut.conf.d/zz-cloudexit.conf"
@@ -77,13 +77,13 @@ def drivers_missing(tree: Tree, kernel: Kernel, drivers: Sequence[str]) -> list[
     """
     if not kernel.initramfs:
         return list(drivers)
-    data = tree.read(kernel.initramfs, MAX_INITRAMFS) or b""
-    return missing_in(data, hardware.modules_of(tree, kernel.version), drivers)
+    with open(tree.host_path(kernel.initramfs), "rb") as file:
+        return missing_in(file, hardware.modules_of(tree, kernel.version), drivers)
 
 
-def missing_in(data: bytes, modules: hardware.Modules, drivers: Sequence[str]) -> list[str]:
-    """As drivers_missing, for an initramfs given as bytes. Raises initramfs.Unreadable."""
-    held = initramfs.modules_in(data)
+def missing_in(file: IO[bytes], modules: hardware.Modules, drivers: Sequence[str]) -> list[str]:
+    """As drivers_missing, for an initramfs that is an open file. Raises initramfs.Unreadable."""
+    held = initramfs.modules_in(file)
     return [name for name in modules.closure(drivers) if name not in held]
 
 

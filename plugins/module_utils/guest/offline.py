@@ -353,10 +353,9 @@ class _Workshop:
         return FileChange(path, "rebuilt", before, digest_file(made), _WHY_REBUILT)
 
     def _prove(self, made: str, kernel: Kernel, drivers: list[str], output: str) -> None:
-        with open(made, "rb") as file:
-            data = file.read()
         try:
-            missing = engine.missing_in(data, hardware.modules_of(self.tree, kernel.version), drivers)
+            with open(made, "rb") as file:
+                missing = engine.missing_in(file, hardware.modules_of(self.tree, kernel.version), drivers)
         except initramfs.Unreadable as error:
             raise CloudExitError(f"the new initramfs of kernel {kernel.version}", cause=str(error)) from error
         if missing:

@@ -232,7 +232,7 @@ def _build(
                 cause=f"{command[0]} ended with status {status}: {output[-600:].strip()}",
             )
         with open(made, "rb") as file:
-            missing = engine.missing_in(file.read(), hardware.modules_of(tree, kernel.version), drivers)
+            missing = engine.missing_in(file, hardware.modules_of(tree, kernel.version), drivers)
         if missing:
             raise CloudExitError(f"the new initramfs of kernel {kernel.version} lacks {', '.join(missing)}")
         before = digest_file(target) if os.path.exists(target) else None

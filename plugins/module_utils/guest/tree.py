@@ -235,7 +235,7 @@ class Tree:
         except OSError as error:
             raise CloudExitError(f"{inside} in the guest could not be read", cause=error.strerror or "") from error
         with os.fdopen(handle, "rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(min(limit, os.fstat(handle).st_size) + 1)
         if len(data) > limit:
             raise Refused(f"{inside} in the guest", cause=f"it is larger than {limit >> 10} KiB, which no such file is")
         return data

@@ -10,6 +10,7 @@ import gzip
 import lzma
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,12 @@ def test_wanted_drivers_are_those_that_are_modules(guest: Guest) -> None:
     ]  # fmt: skip
 
 
+def modules_in(data: bytes, folder: Path) -> frozenset[str]:
+    (folder / "initramfs").write_bytes(data)
+    with open(folder / "initramfs", "rb") as file:
+        return initramfs.modules_in(file)
+
+
 @pytest.mark.parametrize(
     "squeeze",
     [
@@ -84,30 +91,31 @@ def test_wanted_drivers_are_those_that_are_modules(guest: Guest) -> None:
     ],
     ids=["plain", "gzip", "xz", "lzma", "bzip2", "zstd"],
 )
-def test_modules_behind_microcode(squeeze: object) -> None:
+def test_modules_behind_microcode(squeeze: object, tmp_path: Path) -> None:
     early = cpio(["kernel/x86/microcode/AuthenticAMD.bin"]) + bytes(1024)
     inner = cpio(["usr/lib/modules/6/kernel/vmw-pvscsi.ko.xz", "etc/modules"]) + bytes(12) + cpio(["a/virtio_blk.ko"])
     data = early + squeeze(inner)  # type: ignore[operator]
-    assert initramfs.modules_in(data) == {"vmw_pvscsi", "virtio_blk"}
+    assert modules_in(data, tmp_path) == {"vmw_pvscsi", "virtio_blk"}
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
         (b"not an archive", "not known"),
-        (gzip.compress(b"not an archive"), "not known"),
+        (gzip.compress(b"not an archive"), "not a cpio archive"),
         (cpio(["a.ko"])[:-200], "middle"),
         (cpio(["a.ko"])[:50], "middle"),
-        (gzip.compress(cpio(["a.ko"] * 500))[:60], "middle"),
+        (gzip.compress(cpio(["a.ko"] * 500))[:60], "damaged"),
+        (gzip.compress(cpio(["a.ko"]) + b"more"), "something else"),
         (b"\x1f\x8bdamaged", "damaged"),
     ],
 )
-def test_damaged(data: bytes, told: str) -> None:
+def test_damaged(data: bytes, told: str, tmp_path: Path) -> None:
     with pytest.raises(initramfs.Unreadable, match=told):
-        initramfs.modules_in(data)
+        modules_in(data, tmp_path)
 
 
-def test_a_program_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(initramfs.Unreadable, match="zstd, which is not installed here"):
-        initramfs.modules_in(b"\x28\xb5\x2f\xfd....")
+        modules_in(b"\x28\xb5\x2f\xfd....", tmp_path)

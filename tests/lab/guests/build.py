@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import image, tools
-from .flavours import BASE_PACKAGES, FLAVOURS, GIB, NETWORK, NIC, Flavour, common_files, common_script
+from . import image, tiny, tools
+from .flavours import BASE_PACKAGES, FLAVOURS, GIB, NETWORK, NIC, VIRTIO, Flavour, common_files, common_script
 
 Say = Callable[[str], None]
 HERE = Path(__file__).resolve().parent
@@ -60,10 +60,14 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def build_id(flavour: str, public_key: str) -> str:
-    """What a build's folder is called: changes with any source of the builder and with the key."""
-    sources = [p for p in sorted(HERE.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
-    texts = [b for p in sources for b in (str(p.relative_to(HERE)).encode(), p.read_bytes())]
-    return f"{flavour}-{_digest(flavour, public_key, *texts)}"
+    """What a build's folder is called: changes with the builder, with what the flavour is, and with the key."""
+    chosen = FLAVOURS[flavour]
+    sources = [HERE / name for name in ("build.py", "image.py", "tools.py", "nvram.py")]
+    if chosen.initramfs == "none":
+        sources += [HERE / "tiny.py", *sorted((HERE / "files").glob("tiny-*"))]
+    texts = [p.read_text() for p in sources]
+    files = [f"{k} {v}" for k, v in sorted(common_files(chosen, public_key, "").items())]
+    return f"{flavour}-{_digest(repr(chosen), common_script(chosen), *BASE_PACKAGES, *files, *texts)}"
 
 
 def _base_script() -> tuple[str, list[str]]:
@@ -92,9 +96,20 @@ def _ensure_base(cache: Path, say: Say) -> Path:
             ' rm -f "$1"/var/cache/apt/archives/*.deb'
         )
         tools.run(
-            ["mmdebstrap", "--mode=root", f"--variant={variant}", "--format=tar", *options,
-             "--include=" + ",".join(BASE_PACKAGES), f"--setup-hook={debs_in} 2>/dev/null",
-             f"--customize-hook={debs_out}", "--skip=cleanup/apt/lists,download/empty", "bookworm", part, "-"],
+            [
+                "mmdebstrap",
+                "--mode=root",
+                f"--variant={variant}",
+                "--format=tar",
+                *options,
+                "--include=" + ",".join(BASE_PACKAGES),
+                f"--setup-hook={debs_in} 2>/dev/null",
+                f"--customize-hook={debs_out}",
+                "--skip=cleanup/apt/lists,download/empty",
+                "bookworm",
+                part,
+                "-",
+            ],
             what="Debian base system",
             stdin="\n".join(tools.debian_mirrors()) + "\n",
             env={"TMPDIR": str(cache / "guests"), "INITRD": "No"},
@@ -168,8 +183,9 @@ def _kernel(root: Path) -> str:
 def _initramfs(flavour: Flavour, root: Path) -> None:
     if flavour.initramfs == "dracut":
         # Host-only asks the machine that it runs on for its drivers; here that must be the lab's source hardware.
-        drivers = " ".join(("virtio_pci", "virtio_blk", "virtio_net"))
-        script = f"dracut --force --hostonly --drivers '{drivers} ext4' /boot/initrd.img-{_kernel(root)} {_kernel(root)}"
+        kernel = _kernel(root)
+        drivers = " ".join(VIRTIO)
+        script = f"dracut --force --hostonly --drivers '{drivers} ext4' /boot/initrd.img-{kernel} {kernel}"
     else:
         script = f"update-initramfs -c -k {_kernel(root)}"
     tools.in_chroot(root, script, what=f"initramfs with {flavour.initramfs}")
@@ -190,9 +206,27 @@ def _describe(flavour: Flavour, key: Path, kernel: str) -> dict[str, Any]:
         "memory_mib": flavour.memory_mib,
         "ssh": {"user": "root", "key": str(key)},
         "http": {"port": 80, "records": "/records.log"},
-        "network": {**NETWORK, "tool": flavour.network_tool, "addressing": flavour.addressing,
-                    "address": flavour.address, "nic": NIC},
+        "network": {
+            **NETWORK,
+            "tool": flavour.network_tool,
+            "addressing": flavour.addressing,
+            "address": flavour.address,
+            "nic": NIC,
+        },
     }
+
+
+def _configure(layout: image.Layout, root: Path, public_key: str) -> None:
+    """Make a Debian tree the guest that the flavour says."""
+    flavour = layout.flavour
+    for path, (content, mode) in common_files(flavour, public_key, uuid.uuid4().hex).items():
+        _put(root, path, content, mode)
+    (root / "root/.ssh").chmod(0o700)
+    tools.in_chroot(root, common_script(flavour), what="set the guest up")
+    _put(root, "/etc/fstab", layout.fstab(), 0o644)
+    (root / "srv/data").mkdir(parents=True, exist_ok=True)
+    _initramfs(flavour, root)
+    _clean(root)
 
 
 def _build(cache: Path, flavour: Flavour, key: Path, target: Path, say: Say) -> None:
@@ -206,30 +240,34 @@ def _build(cache: Path, flavour: Flavour, key: Path, target: Path, say: Say) -> 
     root.mkdir(parents=True)
     tools.run(["tar", "-C", root, "--numeric-owner", "-xf", base], what="unpack the base system")
     _install(root, cache, flavour.packages)
-    machine_id = uuid.uuid4().hex
-    for path, (content, mode) in common_files(flavour, key.with_suffix(".pub").read_text(), machine_id).items():
-        _put(root, path, content, mode)
-    (root / "root/.ssh").chmod(0o700)
-    tools.in_chroot(root, common_script(flavour), what="set the guest up")
     layout = image.Layout.new(flavour)
-    _put(root, "/etc/fstab", layout.fstab(), 0o644)
-    (root / "srv/data").mkdir(parents=True, exist_ok=True)
-    _initramfs(flavour, root)
-    _clean(root)
     kernel = _kernel(root)
-    info = _describe(flavour, key, kernel)
-    image.make_root(layout, root, work / "root.raw", GIB)
+    public_key = key.with_suffix(".pub").read_text()
+    if flavour.initramfs == "none":
+        small = work / "small"
+        tiny.make_tree(root, small, kernel, public_key, layout.root_uuid, layout.data_uuid)
+        image.make_root(layout, small, work / "root.raw", GIB, loader=root)
+        shutil.rmtree(small)
+    else:
+        _configure(layout, root, public_key)
+        image.make_root(layout, root, work / "root.raw", GIB)
     image.make_data(layout, root, work / "data.raw", GIB)
+    info = _describe(flavour, key, kernel)
     if flavour.firmware == "efi":
         image.make_nvram(layout, work / "vars.fd")
         info["nvram"] = str(target / "vars.fd")
-    info.update(root=str(target / "root.raw"), data_disk=str(target / "data.raw"),
-                uuids={"root": layout.root_uuid, "data": layout.data_uuid})
+    info.update(
+        root=str(target / "root.raw"),
+        data_disk=str(target / "data.raw"),
+        uuids={"root": layout.root_uuid, "data": layout.data_uuid},
+    )
     shutil.rmtree(root)
     (work / "guest.json").write_text(json.dumps(info, indent=2, sort_keys=True) + "\n")
     work.rename(target)
-    say(f"guests: {flavour.name}: {time.monotonic() - begun:.0f} s, "
-        f"{info_size(target / 'root.raw'):.0f} MiB + {info_size(target / 'data.raw'):.0f} MiB")
+    say(
+        f"guests: {flavour.name}: {time.monotonic() - begun:.0f} s, "
+        f"{info_size(target / 'root.raw'):.0f} MiB + {info_size(target / 'data.raw'):.0f} MiB"
+    )
 
 
 def info_size(file: Path) -> float:

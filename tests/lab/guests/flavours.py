@@ -73,10 +73,42 @@ _MASKED = (
     "console-setup.service",
 )
 
-_NOT_COLDPLUGGED = ("tty", "cpu", "memory", "node", "workqueue", "vtconsole", "machinecheck", "clocksource",
-                    "clockevents", "platform", "pnp", "bdi", "graphics", "thermal", "dmi", "event_source", "module",
-                    "msr", "cpuid", "mem", "misc", "vc", "wakeup", "rtc", "edac", "container", "pci_bus", "ppp", "powercap",
-                    "serial-base", "serio", "drivers", "mdio_bus", "pci_express")
+_NOT_COLDPLUGGED = (
+    "tty",
+    "cpu",
+    "memory",
+    "node",
+    "workqueue",
+    "vtconsole",
+    "machinecheck",
+    "clocksource",
+    "clockevents",
+    "platform",
+    "pnp",
+    "bdi",
+    "graphics",
+    "thermal",
+    "dmi",
+    "event_source",
+    "module",
+    "msr",
+    "cpuid",
+    "mem",
+    "misc",
+    "vc",
+    "wakeup",
+    "rtc",
+    "edac",
+    "container",
+    "pci_bus",
+    "ppp",
+    "powercap",
+    "serial-base",
+    "serio",
+    "drivers",
+    "mdio_bus",
+    "pci_express",
+)
 """Subsystems that hold no hardware a guest waits for; each event costs milliseconds without hardware virtualization."""
 
 VIRTIO = ("virtio_pci", "virtio_blk", "virtio_net")
@@ -141,16 +173,21 @@ UEFI_DRACUT_NETWORKD = Flavour(
     addressing="static",
     address="10.20.0.12",
     network_tool="networkd",
-    packages=("grub-efi-amd64", "grub-efi-amd64-signed", "shim-signed", "dracut", "lvm2", "xfsprogs",
-              "qemu-guest-agent"),
+    packages=(
+        "grub-efi-amd64",
+        "grub-efi-amd64-signed",
+        "shim-signed",
+        "dracut",
+        "lvm2",
+        "xfsprogs",
+        "qemu-guest-agent",
+    ),
     files={
         f"/etc/systemd/network/10-{NIC}.network": (
             f"[Match]\nName={NIC}\n\n[Network]\nAddress=10.20.0.12/24\nGateway={NETWORK['gateway']}\n"
             f"DNS={NETWORK['dns']}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
         ),
-        "/etc/dracut.conf.d/10-hostonly.conf": (
-            'hostonly="yes"\nhostonly_cmdline="no"\ncompress="zstd"\n'
-        ),
+        "/etc/dracut.conf.d/10-hostonly.conf": ('hostonly="yes"\nhostonly_cmdline="no"\ncompress="zstd"\n'),
     },
     script="systemctl enable systemd-networkd.service\n"
     "systemctl mask systemd-networkd-wait-online.service systemd-network-generator.service lvm2-monitor.service\n",
@@ -179,12 +216,27 @@ BIOS_VDA_NETPLAN = Flavour(
     script="systemctl enable systemd-networkd.service\nsystemctl mask systemd-networkd-wait-online.service\n",
 )
 
-FLAVOURS = {f.name: f for f in (BIOS_INITRAMFS_IFUPDOWN, UEFI_DRACUT_NETWORKD, BIOS_VDA_NETPLAN)}
+TINY = Flavour(
+    name="tiny",
+    title="BIOS, MBR, busybox, drivers of both clouds in its initramfs, DHCP, data disk ext4",
+    hostname="tiny",
+    firmware="bios",
+    initramfs="none",
+    root_by="uuid",
+    data="ext4",
+    addressing="dhcp",
+    address=None,
+    network_tool="udhcpc",
+    packages=("grub-pc-bin", "grub2-common", "dropbear-bin"),
+    memory_mib=128,
+)
+
+FLAVOURS = {f.name: f for f in (BIOS_INITRAMFS_IFUPDOWN, UEFI_DRACUT_NETWORKD, BIOS_VDA_NETPLAN, TINY)}
 
 
 def common_files(flavour: Flavour, public_key: str, machine_id: str) -> dict[str, tuple[str, int]]:
     """Files every guest gets: path -> (content, mode)."""
-    kernel_words = "console=tty0 console=ttyS0,115200 fsck.mode=skip mitigations=off random.trust_cpu=on"
+    kernel_words = "console=tty0 console=ttyS0,115200 fsck.mode=skip mitigations=off no_timer_check"
     files: dict[str, tuple[str, int]] = {
         "/etc/hostname": (flavour.hostname + "\n", 0o644),
         "/etc/hosts": (f"127.0.0.1 localhost\n127.0.1.1 {flavour.hostname}\n", 0o644),
@@ -198,7 +250,8 @@ def common_files(flavour: Flavour, public_key: str, machine_id: str) -> dict[str
         "/etc/systemd/journald.conf.d/10-lab.conf": ("[Journal]\nStorage=volatile\nAudit=no\n", 0o644),
         "/etc/systemd/logind.conf.d/10-lab.conf": ("[Login]\nHandlePowerKey=poweroff\nNAutoVTs=0\n", 0o644),
         "/etc/systemd/system/systemd-udev-trigger.service.d/10-lab.conf": (
-            "[Service]\nExecStart=\nExecStart=-udevadm trigger --type=all --action=add --prioritized-subsystem=block,net,input "
+            "[Service]\nExecStart=\n"
+            "ExecStart=-udevadm trigger --type=all --action=add --prioritized-subsystem=block,net,input "
             + " ".join(f"--subsystem-nomatch={name}" for name in _NOT_COLDPLUGGED)
             + "\n",
             0o644,
@@ -214,8 +267,10 @@ def common_files(flavour: Flavour, public_key: str, machine_id: str) -> dict[str
         ),
     }
     if flavour.initramfs == "initramfs-tools":
-        files["/etc/initramfs-tools/conf.d/10-host"] = ("MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\nRESUME=none\n",
-                                                        0o644)
+        files["/etc/initramfs-tools/conf.d/10-host"] = (
+            "MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\nRESUME=none\n",
+            0o644,
+        )
         files["/etc/initramfs-tools/modules"] = ("\n".join(VIRTIO) + "\n", 0o644)
     for name in ("lab-content", "lab-recorder", "lab-report"):
         files[f"/usr/local/sbin/{name}"] = ((FILES / name).read_text(), 0o755)

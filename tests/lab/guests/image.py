@@ -17,13 +17,24 @@ _ROOT_START = {"bios": MIB, "efi": 64 * MIB}
 _ESP_START = MIB
 _ESP_SIZE = 63 * MIB
 _LVM = (
-    "devices {{ scan = [ \"/dev\" ] use_devicesfile = 0 obtain_device_list_from_udev = 0 "
-    "filter = [ \"a|^/dev/{device}$|\", \"r|.*|\" ] }} "
+    'devices {{ scan = [ "/dev" ] use_devicesfile = 0 obtain_device_list_from_udev = 0 '
+    'filter = [ "a|^/dev/{device}$|", "r|.*|" ] }} '
     "activation {{ udev_sync = 0 udev_rules = 0 monitoring = 0 }} "
     "global {{ event_activation = 0 use_lvmpolld = 0 }}"
 )
-_MKE2FS = ("mke2fs", "-q", "-F", "-t", "ext4", "-m", "1", "-O", "^metadata_csum_seed,^orphan_file",
-           "-E", "lazy_itable_init=0,assume_storage_prezeroed=1")
+_MKE2FS = (
+    "mke2fs",
+    "-q",
+    "-F",
+    "-t",
+    "ext4",
+    "-m",
+    "1",
+    "-O",
+    "^metadata_csum_seed,^orphan_file",
+    "-E",
+    "lazy_itable_init=0,assume_storage_prezeroed=1",
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,9 @@ class Layout:
     def new(cls, flavour: Flavour) -> Layout:
         """Fresh random names."""
         esp = uuid.uuid4().hex[:8].upper()
-        return cls(flavour, str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), esp, str(uuid.uuid4()),
-                   str(uuid.uuid4()))
+        return cls(
+            flavour, str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), esp, str(uuid.uuid4()), str(uuid.uuid4())
+        )
 
     @property
     def esp_uuid(self) -> str:
@@ -79,24 +91,46 @@ def _partition(layout: Layout, disk: Path, size: int) -> int:
     return start
 
 
-def make_root(layout: Layout, tree: Path, disk: Path, size: int) -> None:
-    """The boot disk from a root file system tree, with its boot loader."""
+def make_root(layout: Layout, tree: Path, disk: Path, size: int, loader: Path | None = None) -> None:
+    """The boot disk from a root file system tree, with its boot loader.
+
+    ``loader`` is a tree that has GRUB's programs, for a guest that has not.
+    """
     start = _partition(layout, disk, size)
     end = size - (MIB if layout.flavour.firmware == "efi" else 0)
     tools.run(
-        [*_MKE2FS[:-1], f"{_MKE2FS[-1]},offset={start}", "-U", layout.root_uuid, "-L", "root", "-d", tree, disk,
-         f"{(end - start) // 1024}k"],
+        [
+            *_MKE2FS[:-1],
+            f"{_MKE2FS[-1]},offset={start}",
+            "-U",
+            layout.root_uuid,
+            "-L",
+            "root",
+            "-d",
+            tree,
+            disk,
+            f"{(end - start) // 1024}k",
+        ],
         what="root file system",
     )
     mounted = tree.with_name("mounted")
     mounted.mkdir()
+    if loader:
+        (loader / "mnt").mkdir(exist_ok=True)
     with tools.loop(disk) as device:
         parts = tools.partition_numbers(device)
         number = f"{device.name}p{1 if layout.flavour.firmware == 'bios' else 2}"
         whole = Path(f"/sys/class/block/{device.name}/dev").read_text().strip()
-        tools.in_chroot(mounted, _loader_script(layout, device.name, number), what="boot loader",
-                        nodes={device.name: whole, **parts}, mount=number,
-                        links={f"disk/by-uuid/{layout.root_uuid}": f"/dev/{number}"})
+        script = f"grub-install --target=i386-pc --no-floppy --boot-directory=/mnt/boot --locales= /dev/{device.name}\n"
+        tools.in_chroot(
+            loader or mounted,
+            script if loader else _loader_script(layout, device.name, number),
+            what="boot loader",
+            nodes={device.name: whole, **parts},
+            links={f"disk/by-uuid/{layout.root_uuid}": f"/dev/{number}"},
+            mount=number,
+            at="/mnt" if loader else "/",
+        )
     mounted.rmdir()
     if layout.flavour.firmware == "efi":
         _make_esp(layout, tree, disk)
@@ -135,8 +169,10 @@ def _make_esp(layout: Layout, tree: Path, disk: Path) -> None:
     for source, name in files.items():
         tools.run(["mcopy", "-i", esp, tree / source, f"::/EFI/debian/{name}"], what=f"EFI file {name}")
     tools.run(["mcopy", "-i", esp, stub, "::/EFI/debian/grub.cfg"], what="EFI file grub.cfg")
-    tools.run(["dd", f"if={esp}", f"of={disk}", "bs=1M", f"seek={_ESP_START // MIB}", "conv=notrunc,sparse"],
-              what="EFI system partition")
+    tools.run(
+        ["dd", f"if={esp}", f"of={disk}", "bs=1M", f"seek={_ESP_START // MIB}", "conv=notrunc,sparse"],
+        what="EFI system partition",
+    )
     esp.unlink()
     stub.unlink()
 
@@ -155,11 +191,12 @@ def make_data(layout: Layout, tree: Path, disk: Path, size: int) -> None:
             f"pvcreate --config '{config}' -y -q /dev/{device.name}",
             f"vgcreate --config '{config}' -y -q data /dev/{device.name}",
             f"lvcreate --config '{config}' --driverloaded n -y -q -an -Zn -Wn -l 100%FREE -n srv data",
-            f"echo; pvs --config '{config}' --noheadings --nosuffix --units b -o pe_start,vg_free data 2>/dev/null || true",
+            "echo",
             f"vgs --config '{config}' --noheadings --nosuffix --units b -o vg_extent_size,vg_extent_count data",
         ]
-        out = tools.in_chroot(tree, "\n".join(lines), what="logical volume of the data disk",
-                              nodes={device.name: whole})
+        out = tools.in_chroot(
+            tree, "\n".join(lines), what="logical volume of the data disk", nodes={device.name: whole}
+        )
     extent, count = (int(word) for word in out.strip().splitlines()[-1].split())
     with tools.loop(disk, offset=MIB, size=extent * count) as device:
         tools.run(["mkfs.xfs", "-q", "-m", f"uuid={layout.data_uuid}", "-L", "data", device], what="data file system")
@@ -171,7 +208,11 @@ def make_nvram(layout: Layout, target: Path) -> None:
     from . import nvram
 
     entry = nvram.BootEntry(
-        description="debian", partition=1, start=_ESP_START // 512, size=_ESP_SIZE // 512, guid=layout.esp_guid,
+        description="debian",
+        partition=1,
+        start=_ESP_START // 512,
+        size=_ESP_SIZE // 512,
+        guid=layout.esp_guid,
         path="\\EFI\\debian\\shimx64.efi",
     )
     target.write_bytes(nvram.with_boot_entry(nvram.template().read_bytes(), entry))

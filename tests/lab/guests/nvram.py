@@ -49,8 +49,9 @@ class BootEntry:
 
     def load_option(self) -> bytes:
         """The variable's content (EFI_LOAD_OPTION)."""
-        disk = struct.pack("<BBHIQQ16sBB", 4, 1, 42, self.partition, self.start, self.size,
-                           uuid.UUID(self.guid).bytes_le, 2, 2)
+        disk = struct.pack(
+            "<BBHIQQ16sBB", 4, 1, 42, self.partition, self.start, self.size, uuid.UUID(self.guid).bytes_le, 2, 2
+        )
         name = (self.path + "\0").encode("utf-16-le")
         file = struct.pack("<BBH", 4, 4, 4 + len(name)) + name
         nodes = disk + file + struct.pack("<BBH", 0x7F, 0xFF, 4)
@@ -78,8 +79,11 @@ def variables(image: bytes | bytearray) -> Iterator[tuple[str, bytes, int]]:
         body = at + _VARIABLE.size
         at = (body + name_size + size + 3) & ~3
         if state == _ADDED:
-            yield (bytes(image[body : body + name_size]).decode("utf-16-le").rstrip("\0"),
-                   bytes(image[body + name_size : body + name_size + size]), at)
+            yield (
+                bytes(image[body : body + name_size]).decode("utf-16-le").rstrip("\0"),
+                bytes(image[body + name_size : body + name_size + size]),
+                at,
+            )
 
 
 def with_boot_entry(image: bytes, entry: BootEntry) -> bytes:

@@ -23,6 +23,7 @@ HOST_PACKAGES = (
     "dosfstools",
     "mtools",
     "fdisk",
+    "cpio",
     "mount",
     "openssh-client",
     "qemu-system-x86",
@@ -38,6 +39,8 @@ _PROGRAMS = {
     "mkfs.vfat": "dosfstools",
     "mcopy": "mtools",
     "sfdisk": "fdisk",
+    "cpio": "cpio",
+    "zstd": "zstd",
     "losetup": "mount",
     "unshare": "util-linux",
     "ssh-keygen": "openssh-client",
@@ -80,12 +83,21 @@ def run(argv: Sequence[str | Path], *, what: str, stdin: str | None = None, env:
     return done.stdout
 
 
-def in_chroot(root: Path, script: str, *, what: str, nodes: dict[str, str] | None = None, links: dict[str, str] | None = None,
-              mount: str = "", env: dict[str, str] | None = None) -> str:
+def in_chroot(
+    root: Path,
+    script: str,
+    *,
+    what: str,
+    nodes: dict[str, str] | None = None,
+    links: dict[str, str] | None = None,
+    mount: str = "",
+    at: str = "/",
+) -> str:
     """Run a shell script inside root, in its own mount and pid namespaces.
 
     /dev holds only the usual character devices plus ``nodes`` (block devices: name -> "major:minor") and ``links``
-    below /dev (name -> target). ``mount`` names the node to mount on root first. Whatever is mounted or started there is gone when this returns, however it ends.
+    below /dev (name -> target). ``mount`` names the node to mount first, ``at`` a folder of the root. Whatever is
+    mounted or started there is gone when this returns, however it ends.
     """
     target = shlex.quote(str(root))
     steps = [
@@ -101,7 +113,7 @@ def in_chroot(root: Path, script: str, *, what: str, nodes: dict[str, str] | Non
     for name, to in (links or {}).items():
         steps.append(f"mkdir -p {shlex.quote(str(Path(name).parent))}; ln -s {shlex.quote(to)} {shlex.quote(name)}")
     if mount:
-        steps.append(f"mount -t ext4 -o discard /dev/{shlex.quote(mount)} {target}")
+        steps.append(f"mount -t ext4 -o discard /dev/{shlex.quote(mount)} {target}{shlex.quote(at.rstrip('/'))}")
     steps += [
         f"mount --bind /dev {target}/dev",
         f"mount -t proc proc {target}/proc",
@@ -111,11 +123,20 @@ def in_chroot(root: Path, script: str, *, what: str, nodes: dict[str, str] | Non
         f"cd /; exec chroot {target} /bin/sh -eu -c {shlex.quote(script)}",
     ]
     return run(
-        ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "/bin/sh", "-c",
-         "\n".join(steps)],
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "/bin/sh",
+            "-c",
+            "\n".join(steps),
+        ],
         what=what,
-        env={"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "INITRD": "No",
-             **(env or {})},
+        env={"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "INITRD": "No"},
     )
 
 
@@ -158,7 +179,9 @@ def debian_mirrors() -> list[str]:
     main = security = ""
     out = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(REPO_URI) $(COMPONENT)", "Created-By: Packages"],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     for line in out.splitlines():
         fields = line.split()
@@ -184,10 +207,10 @@ def apt_options() -> list[str]:
     wanted = []
     for line in out.splitlines():
         key = line.split(" ", 1)[0].lower()
-        if key.startswith(("acquire::http::", "acquire::https::", "acquire::retries", "acquire::check-")) and not line.endswith('"";'):
+        transport = key.startswith(("acquire::http::", "acquire::https::", "acquire::retries", "acquire::check-"))
+        if transport and not line.endswith('"";'):
             wanted.append(line)
     for scheme, proxy in urllib.request.getproxies().items():
         if scheme in ("http", "https") and not any(f"acquire::{scheme}::proxy" in w.lower() for w in wanted):
             wanted.append(f'Acquire::{scheme}::Proxy "{proxy}";')
     return wanted
-

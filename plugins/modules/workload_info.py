@@ -32,6 +32,45 @@ options:
       - Left out, the plan's C(tenant.cloud) names the entry of C(clouds.yaml), else the environment does.
     type: dict
     default: {}
+    suboptions:
+      cloud:
+        description:
+          - Name of the entry in C(clouds.yaml), or the content of one.
+        type: raw
+      auth:
+        description:
+          - Credential, as openstacksdk takes it.
+        type: dict
+      auth_type:
+        description:
+          - Kind of credential in O(source.auth).
+        type: str
+      region_name:
+        description:
+          - Region.
+        type: str
+      project_id:
+        description:
+          - Id of another project than the credential's own.
+        type: str
+      interface:
+        description:
+          - Which of the cloud's endpoints to use.
+        type: str
+        choices: [public, internal, admin]
+      validate_certs:
+        description:
+          - Whether the cloud's TLS certificates are verified.
+        type: bool
+      ca_cert:
+        description:
+          - File with the certificate authority (PEM) that signed the cloud's certificates.
+        type: path
+      api_timeout:
+        description:
+          - Seconds that one call to the cloud may take.
+        type: float
+        default: 60
   refuse:
     description:
       - Whether what cannot be moved is an error. V(false) only tells the phase.

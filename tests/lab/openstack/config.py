@@ -454,10 +454,10 @@ def _swift_proxy(instance: Instance) -> Sections:
             "delay_auth_decision": True,
         },
     }
-    filters = {
-        f"filter:{name}": special.get(name, {"use": f"egg:swift#{name.replace('-', '_')}", **_SWIFT_FILTERS.get(name, {})})
-        for name in _SWIFT_PIPELINE
-    }
+    filters = {}
+    for name in _SWIFT_PIPELINE:
+        plain = {"use": f"egg:swift#{name.replace('-', '_')}", **_SWIFT_FILTERS.get(name, {})}
+        filters[f"filter:{name}"] = special.get(name, plain)
     return {
         "DEFAULT": _swift_base(instance, "swift"),
         "pipeline:main": {"pipeline": " ".join((*_SWIFT_PIPELINE, "proxy-server"))},

@@ -26,6 +26,7 @@ from . import config, database, services
 
 # rows that say that a process is alive; an old one would make it look dead
 _KEPT = {("nova", "services"), ("cinder", "services"), ("cinder", "workers")}
+_KEPT_PRISTINE = 2
 _FOLDERS = ("cinder/volumes", "glance/images", "swift/d1", "nova/instances")
 # what env.json says of the cloud's content
 _ENV = ("readers", "seed")
@@ -337,8 +338,9 @@ def keep_pristine(instance: Instance, target: Path) -> None:
     (instance.data / "pristine-id").write_text(marker)
     database.sql(
         instance,
-        "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_io_capacity = 20000; SET GLOBAL innodb_max_dirty_pages_pct = 0;"
-        " SET GLOBAL innodb_max_dirty_pages_pct_lwm = 0; FLUSH TABLES; FLUSH LOGS;",
+        "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_io_capacity = 20000;"
+        " SET GLOBAL innodb_max_dirty_pages_pct = 0; SET GLOBAL innodb_max_dirty_pages_pct_lwm = 0;"
+        " FLUSH TABLES; FLUSH LOGS;",
     )
 
     def clean() -> bool:
@@ -360,4 +362,7 @@ def keep_pristine(instance: Instance, target: Path) -> None:
     (part / "pristine-id").write_text(marker)
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
+    kept = sorted(target.parent.glob("openstack-pristine-" + "?" * 12), key=lambda p: p.stat().st_mtime)
+    for old in kept[:-_KEPT_PRISTINE]:
+        shutil.rmtree(old, ignore_errors=True)
 

@@ -26,7 +26,7 @@ def _pending(session):
     tables = (*CHILDREN, "load_balancer")
     return sum(
         session.execute(
-            sqlalchemy.text(f"SELECT count(*) FROM {table} WHERE provisioning_status LIKE 'PENDING%'")  # noqa: S608
+            sqlalchemy.text(f"SELECT count(*) FROM {table} WHERE provisioning_status LIKE 'PENDING%'")
         ).scalar()
         for table in tables
     )
@@ -37,7 +37,7 @@ def _settle(session):
     run = session.execute
     run(sqlalchemy.text("SET foreign_key_checks = 0"))
     for table in CHILDREN:
-        run(sqlalchemy.text(f"DELETE FROM {table} WHERE provisioning_status = 'PENDING_DELETE'"))  # noqa: S608
+        run(sqlalchemy.text(f"DELETE FROM {table} WHERE provisioning_status = 'PENDING_DELETE'"))
     run(
         sqlalchemy.text(
             "UPDATE load_balancer SET provisioning_status = 'DELETED', operating_status = 'OFFLINE'"
@@ -47,7 +47,7 @@ def _settle(session):
     for table in (*CHILDREN, "load_balancer"):
         run(
             sqlalchemy.text(
-                f"UPDATE {table} SET provisioning_status = 'ACTIVE', operating_status = 'ONLINE'"  # noqa: S608
+                f"UPDATE {table} SET provisioning_status = 'ACTIVE', operating_status = 'ONLINE'"
                 " WHERE provisioning_status IN ('PENDING_CREATE', 'PENDING_UPDATE')"
             )
         )

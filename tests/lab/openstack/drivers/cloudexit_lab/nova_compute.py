@@ -4,7 +4,6 @@
 """nova-compute that asks for its conductor every second, as both start at the same time here."""
 
 from nova.cmd import compute  # has to be the first import: it decides how threads work
-
 from nova.conductor import api
 
 

@@ -16,6 +16,7 @@ While ``<instances_path>/hold`` exists, no guest is switched on: the server is A
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -192,7 +193,6 @@ class LabDriver(fake.FakeDriver):
 
     def get_info(self, instance, use_cache=True):
         server = self._load(instance.uuid)
-        on = server["wanted"] if "wanted" in server else server["power"] == "on"
         up = (server["power"] == "on" or server.get("held")) and instance.uuid not in self._died
         return hardware.InstanceInfo(state=power_state.RUNNING if up else power_state.SHUTDOWN)
 
@@ -378,10 +378,8 @@ class LabDriver(fake.FakeDriver):
         return held is None or not os.path.exists(f"/proc/{held.get('owner')}")
 
     def _forget(self, uuid, device, connection_info):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self._in(uuid, "attached", os.path.basename(device)))
-        except FileNotFoundError:
-            pass
         volume_id = connection_info["data"].get("volume_id") or connection_info.get("serial")
         return _wait(lambda: self._released(uuid, volume_id), RELEASE_SECONDS)
 

@@ -8,8 +8,9 @@ The artefact is built and the lab started once for a pytest run, whichever folde
 
 from __future__ import annotations
 
-import fcntl
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,8 @@ from tests.lab.operator import BIN, Operator, Played
 from tests.lab.paths import DEFAULT_NAME, Instance, lab_root, running_procs
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = lab_root() / ("run" if DEFAULT_NAME == "lab" else f"run-{DEFAULT_NAME}")
+# Of this process alone, so that two runs do not exchange the collection under each other.
+RUN = lab_root() / "run" / str(os.getpid())
 HOME = RUN / "home"
 
 __all__ = ["BIN", "ROOT", "RUN", "Lab", "Playbook", "clean_env"]
@@ -45,9 +47,8 @@ def collections_path(pytestconfig: pytest.Config) -> Path:
     cached = pytestconfig.stash.get(_INSTALLED, None)
     if cached is None:
         RUN.mkdir(parents=True, exist_ok=True)
-        with open(RUN / "install.lock", "w") as lock_file:
-            fcntl.flock(lock_file, fcntl.LOCK_EX)
-            cached = operators.install(RUN / "collections", RUN)
+        atexit.register(shutil.rmtree, RUN, ignore_errors=True)
+        cached = operators.install(RUN / "collections", RUN)
         pytestconfig.stash[_INSTALLED] = cached
     return cached
 
@@ -69,12 +70,9 @@ class Lab:
         return operators.exports(self.instance.dir / "env.sh")
 
 
-LAB_NAME = os.environ.get("CLOUDEXIT_LAB", "lab")
-
-
 def lab_command(command: str, check: bool = True) -> int:
     """Run `python -m tests.lab <command>` on the lab of this run, with its output shown as it comes."""
-    words = [sys.executable, "-m", "tests.lab", command, "--name", LAB_NAME]
+    words = [sys.executable, "-m", "tests.lab", command, "--name", DEFAULT_NAME]
     return subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=check).returncode
 
 
@@ -88,10 +86,10 @@ def lab_runs(instance: Instance) -> bool:
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """The lab, started and seeded when it is not up; stopped at the end if it was started here.
 
-    CLOUDEXIT_LAB names another one than `lab`; CLOUDEXIT_LAB_KEEP=1 leaves it running, for the next run.
+    CLOUDEXIT_LAB_NAME names another one than `lab`; CLOUDEXIT_LAB_KEEP=1 leaves it running, for the next run.
     """
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    instance = Instance(LAB_NAME)
+    instance = Instance()
     started = False
     with capture.global_and_fixture_disabled():
         if not lab_runs(instance):
@@ -141,7 +139,7 @@ class _Alone(Operator):
     """An operator without a lab."""
 
     def __init__(self, collections: Path, folder: Path) -> None:
-        super().__init__(Instance(LAB_NAME), collections, folder)
+        super().__init__(Instance(), collections, folder)
 
     @property
     def env(self) -> dict[str, str]:

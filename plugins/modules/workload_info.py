@@ -76,6 +76,11 @@ options:
       - Whether what cannot be moved is an error. V(false) only tells the phase.
     type: bool
     default: true
+  evidence_dir:
+    description:
+      - Directory with the ledger. Where the copy of this workload is not in it although its machine was started, since
+        a run was killed in between, the step V(copy) is left in RV(todo), which then only fetches the proof.
+    type: path
   replace_rolled_back:
     description:
       - Whether a machine that a rollback kept at the target may be replaced by a new copy.
@@ -143,6 +148,8 @@ proof:
   elements: dict
 """
 
+import json
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -156,6 +163,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.argument
     source_spec,
     target_spec,
 )
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import evidence
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
 
@@ -169,8 +177,23 @@ def info(module: AnsibleModule) -> dict[str, Any]:
             session,
             replace_rolled_back=params["replace_rolled_back"],
             check=params["refuse"],
+            recorded=_recorded(params["evidence_dir"], workload.host),
         )
     return {"changed": False, **state.as_dict(found)}
+
+
+def _recorded(directory: str | None, host: str) -> bool | None:
+    """Whether the ledger's folder holds the proof of this workload; None where there is no ledger."""
+    if not directory:
+        return True
+    ledger = os.path.join(directory, "ledger.jsonl")
+    try:
+        with open(evidence.workload_file(ledger, host), encoding="utf-8") as stream:
+            return "disk_pass" in json.load(stream).get("acts", {})
+    except FileNotFoundError:
+        return False if os.path.exists(ledger) else None
+    except (OSError, ValueError):
+        return True
 
 
 def main() -> None:
@@ -180,6 +203,7 @@ def main() -> None:
             "workload": WORKLOAD,
             "source": {"type": "dict", "default": {}, "options": source_spec()},
             "refuse": {"type": "bool", "default": True},
+            "evidence_dir": {"type": "path"},
             "replace_rolled_back": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -44,6 +44,7 @@ def make(
         cloud,
         owner_of(workload),
         reader=workload.reader.server_id,
+        reader_name=workload.reader.name,
         deadline_s=deadline_s,
         max_attachments=max_attachments,
         on_wait=on_wait,

@@ -59,10 +59,20 @@ class State:
 
 
 def look(
-    workload: Workload, cloud: Cloud, session: Session, *, replace_rolled_back: bool = False, check: bool = True
+    workload: Workload,
+    cloud: Cloud,
+    session: Session,
+    *,
+    replace_rolled_back: bool = False,
+    check: bool = True,
+    recorded: bool | None = True,
 ) -> State:
     """Read both sides. With `check`, raises what forbids the move: Refused, Conflict, NotFound or InvalidInput (all
-    problems together); without, only what makes the phase unclear."""
+    problems together); without, only what makes the phase unclear.
+
+    recorded: whether the evidence of the copy is kept already, None where there is no ledger yet. If not, the step
+    `copy` is left, which then only fetches it.
+    """
     source = server.read(cloud, workload.server_id)
     found = vm.find_ours(session, workload.instance_uuid, workload.marks)
     machine = vsphere.machine_of(found) if found else None
@@ -70,6 +80,8 @@ def look(
     phase, stale = _phase(workload, cloud, source, machine)
     if phase == STARTED and machine is not None and found is not None:
         todo = _after_start(source, machine, fence, check)
+        if recorded is False or (recorded is None and fence != "ours"):
+            todo.insert(0, "copy")
         return State(phase, todo, source, found, fence == "ours", proof=proof_of(found))
     if check:
         _forbidden(source, machine, fence, replace_rolled_back)
@@ -153,7 +165,8 @@ def _forbidden(source: Server, machine: Machine | None, fence: str, replace_roll
 def _possible(workload: Workload, cloud: Cloud, session: Session, source: Server) -> None:
     """Everything that must hold on both sides, all problems together."""
     problems: list[Problem] = []
-    bench = disks.Bench(cloud, owner_of(workload), reader=workload.reader.server_id)
+    reader_host = workload.reader
+    bench = disks.Bench(cloud, owner_of(workload), reader=reader_host.server_id, reader_name=reader_host.name)
 
     def volume(disk: disks.Disk) -> list[Problem]:
         where = f"disks[{disk.index}]"

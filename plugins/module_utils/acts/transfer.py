@@ -202,7 +202,7 @@ class Runner:
         stale_lease = str(self._status.pop("lease", "") or "")
         with self._reporting(), contextlib.closing(self._connect()) as target:
             machine = self._settled(target, stale_lease)
-            if machine is not None and machine.state == VERIFIED:
+            if machine is not None and machine.state in (VERIFIED, STARTED):
                 result = self._found(machine)
             else:
                 result = self._move(target, machine)
@@ -212,7 +212,10 @@ class Runner:
     # -- what is there already
 
     def _settled(self, target: Target, stale_lease: str) -> Machine | None:
-        """The machine that this pass can go on with (imported or verified), or None with the way clear."""
+        """The machine that this pass can go on with, or None with the way clear.
+
+        Imported or verified by this very pass; or, where there is nothing to copy, one that is proven.
+        """
         if stale_lease:
             target.abort_stale(stale_lease)
         machine = target.find()
@@ -223,9 +226,10 @@ class Runner:
                 f"The machine {machine.ref} at the target has the instance id of this workload, but not its marks",
                 hint="Nothing was changed. Find out whose it is; rename or remove it, or correct the plan.",
             )
+        if not self.work.disks and machine.state in (VERIFIED, STARTED):
+            return machine
         same = machine.marks.get("pass") == self.work.id
-        resume = machine.state == VERIFIED and (same or not self.work.disks)
-        if not machine.running and (resume or (machine.state == IMPORTED and same and self.work.disks)):
+        if not machine.running and same and machine.state in (VERIFIED, IMPORTED) and self.work.disks:
             return machine
         if machine.state == STARTED or machine.running:
             raise Conflict(

@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
+    AuthFailed,
     CloudExitError,
     Conflict,
     NotFound,
@@ -46,6 +47,7 @@ HANDED = "handed"
 GIB = 1 << 30
 _ATTACH_TRIES = 3
 _MAKE_TRIES = 3
+_STEP_TRIES = 3
 _SNAPSHOT_FILTER_SINCE = (3, 22)
 _BUSY = frozenset(
     {"creating", "downloading", "deleting", "reserved", "attaching", "detaching", "maintenance", "backing-up"}
@@ -172,19 +174,17 @@ def read_volume(cloud: Cloud, volume_id: str) -> VolumeFacts:
 
 
 def refusals(facts: VolumeFacts, server_id: str) -> list[str]:
-    """Why this volume is not copied, each as a sentence; empty where it may be."""
+    """Why this volume is not copied; empty where it may be."""
     found = []
     if facts.multiattach or len(facts.attached_to) > 1:
         count = len(facts.attached_to)
-        found.append(
-            f"Volume {facts.id} is multi-attached ({count} attachments now): there is no moment at which it is whole."
-        )
+        found.append(f"the volume {facts.id} is multi-attached ({count} attachments now): it is whole at no moment")
     if facts.encrypted:
-        found.append(f"Volume {facts.id} is encrypted by the source cloud: its key does not leave it.")
+        found.append(f"the volume {facts.id} is encrypted by the source cloud: its key does not leave it")
     if server_id not in facts.attached_to:
-        found.append(f"Volume {facts.id} is no longer attached to server {server_id}.")
+        found.append(f"the volume {facts.id} is no longer attached to server {server_id}")
     if facts.status not in ("in-use", "available"):
-        found.append(f"Volume {facts.id} has the status {facts.status}.")
+        found.append(f"the volume {facts.id} has the status {facts.status}")
     return found
 
 
@@ -207,8 +207,8 @@ def find(cloud: Cloud, owner: Owner) -> Found:
 class Bench:
     """Where one workload's disks are frozen. Made per act; `events` tells what was done, in order.
 
-    reader: id of the reader host's server. since: snapshots older than this are out of date. on_wait(sentence) is
-    called before each wait.
+    reader: id of the reader host's server; reader_name: its name in the plan. since: snapshots older than this are out
+    of date. on_wait(sentence) is called before each wait.
     """
 
     def __init__(
@@ -217,6 +217,7 @@ class Bench:
         owner: Owner,
         *,
         reader: str = "",
+        reader_name: str = "",
         deadline_s: float = 1800.0,
         max_attachments: int = 20,
         on_wait: Callable[[str], None] | None = None,
@@ -226,6 +227,7 @@ class Bench:
         self.cloud = cloud
         self.owner = owner
         self.reader = reader
+        self.reader_label = f"{reader_name} ({reader})" if reader_name else reader
         self.deadline_s = deadline_s
         self.max_attachments = max_attachments
         self.on_wait = on_wait
@@ -246,13 +248,13 @@ class Bench:
             reader = servers.read(self.cloud, self.reader)
         except NotFound as exc:
             raise NotFound(
-                f"Reader host {self.reader} is not there",
+                f"Reader host {self.reader_label} is not there",
                 cause="its server was deleted, or the credential's project does not own it",
                 hint="Correct readers in the plan.",
             ) from exc
         if reader.status != "ACTIVE":
             raise Unreachable(
-                f"Reader host {reader.label} cannot take disks",
+                f"Reader host {self.reader_label} cannot take disks",
                 cause=f"it is {reader.status}",
                 hint="Start it, or name another reader for the workload in the plan.",
                 retryable=True,
@@ -327,7 +329,7 @@ class Bench:
             step += 1
 
     def _do(self, steps: list[Step]) -> None:
-        """Take the steps, several at a time; an error that may pass is left to the next look, for three rounds."""
+        """Take the steps, several at a time; an error is left to the next look, three times for the same step."""
         with ThreadPoolExecutor(max_workers=min(4, len(steps))) as pool:
             running = [(name, pool.submit(act)) for name, act in steps]
         for name, outcome in running:
@@ -338,8 +340,11 @@ class Bench:
                 continue
             if isinstance(error, NotFound) and name.startswith(("delete", "detach")):
                 continue
+            # another run may just have done the same, or the answer was lost: the next look tells
             self._failed[name] = self._failed.get(name, 0) + 1
-            if not isinstance(error, CloudExitError) or not error.retryable or self._failed[name] >= 3:
+            if not isinstance(error, CloudExitError) or isinstance(error, (Refused, AuthFailed)):
+                raise error
+            if self._failed[name] >= _STEP_TRIES:
                 raise error
             self._last_error = error
 
@@ -419,7 +424,7 @@ class Bench:
             self._room = taken + len(here) + len(to_attach) <= self.max_attachments
             if not self._room:
                 waiting.append(
-                    f"reader host {self.reader} holds {taken} other disks, of {self.max_attachments} at most"
+                    f"reader host {self.reader_label} holds {taken} other disks, of {self.max_attachments} at most"
                 )
                 return
         pairs = list(to_attach)
@@ -429,7 +434,7 @@ class Bench:
                 tries = self._attach_tries.get(volume.id, 0)
                 if tries >= _ATTACH_TRIES:
                     raise CloudExitError(
-                        f"Clone {volume.id} could not be attached to reader host {self.reader}",
+                        f"Clone {volume.id} could not be attached to reader host {self.reader_label}",
                         cause=f"the cloud took the request {tries} times and gave the volume back each time",
                         hint="Look at the reader server's last action in the source cloud; it may hold too many disks.",
                     )
@@ -438,14 +443,14 @@ class Bench:
                     self.cloud.compute,
                     "POST",
                     f"/servers/{self.reader}/os-volume_attachments",
-                    f"Attach clone {volume.id} to reader host {self.reader}",
+                    f"Attach clone {volume.id} to reader host {self.reader_label}",
                     json={"volumeAttachment": {"volumeId": volume.id}},
                 )
 
         steps.append((f"attach {', '.join(f'clone {volume.id}' for _disk, volume in pairs)}", attach))
 
     def _attachments(self) -> list[Any]:
-        what = f"List the disks of reader host {self.reader}"
+        what = f"List the disks of reader host {self.reader_label}"
         answer = call(self.cloud.compute, "GET", f"/servers/{self.reader}/os-volume_attachments", what)
         return list(answer.get("volumeAttachments", []))
 

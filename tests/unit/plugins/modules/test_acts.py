@@ -121,9 +121,31 @@ def test_workload_info(call_module: Call, cloud: FakeOpenStack, vcenter: None, m
 
     monkeypatch.setattr(states, "look", look)
     result = call_module("workload_info", {"workload": variable(), "refuse": False, **VCENTER})
-    assert asked == {"replace_rolled_back": False, "check": False}
+    assert asked == {"replace_rolled_back": False, "check": False, "recorded": True}
     assert not result["changed"] and result["todo"] == ["stop"] and result["target"] is None
     assert result["source"]["name"] == "{{ 7*7 }}"
+
+
+def test_workload_info_sees_whether_the_copy_is_recorded(
+    call_module: Call, cloud: FakeOpenStack, vcenter: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    seen: list[Any] = []
+
+    def look(*args: object, **options: Any) -> states.State:
+        seen.append(options["recorded"])
+        return states.State("started", [], Server("server-1", "x", "SHUTOFF"), None, True)
+
+    monkeypatch.setattr(states, "look", look)
+    params = {"workload": variable(), "evidence_dir": str(tmp_path), **VCENTER}
+    call_module("workload_info", params)
+    (tmp_path / "ledger.jsonl").write_text("")
+    call_module("workload_info", params)
+    (tmp_path / "workloads").mkdir()
+    file = tmp_path / "workloads" / "web-1.json"
+    for text in ('{"acts": {"source_fence": {}}}', '{"acts": {"disk_pass": {}}}', "damaged"):
+        file.write_text(text)
+        call_module("workload_info", params)
+    assert seen == [None, False, False, True, True]
 
 
 def machine(power: str, state: str, connected: bool = True) -> vm.Vm:

@@ -157,6 +157,15 @@ def test_a_started_machine_without_a_fence_is_checked_and_fenced(cloud: FakeOpen
     assert look(cloud).todo == ["start", "check"]
 
 
+def test_a_proof_that_is_not_in_the_ledger_is_fetched(cloud: FakeOpenStack, target: Target) -> None:
+    """A run was killed after the machine was started and before anything was recorded."""
+    target.has("started", running=True)
+    assert look(cloud, recorded=None).todo == ["copy", "check", "fence"]
+    fence(cloud)
+    assert look(cloud, recorded=None).todo == [], "another folder than the one that has it"
+    assert look(cloud, recorded=False).todo == ["copy"]
+
+
 def test_both_running_is_a_conflict(cloud: FakeOpenStack, target: Target) -> None:
     target.has("started", running=True)
     cloud.servers["server-1"]["status"] = "ACTIVE"
@@ -215,10 +224,10 @@ def test_a_full_datastore_and_a_taken_name(cloud: FakeOpenStack, target: Target)
 
 def test_a_reader_that_is_down_or_gone(cloud: FakeOpenStack, target: Target) -> None:
     cloud.servers["reader"]["status"] = "SHUTOFF"
-    with pytest.raises(Unreachable, match=r"Reader host server reader .* it is SHUTOFF"):
+    with pytest.raises(Unreachable, match=r"Reader host reader-1 \(reader\) .* it is SHUTOFF"):
         look(cloud)
     del cloud.servers["reader"]
-    with pytest.raises(InvalidInput, match="reader: Reader host reader is not there"):
+    with pytest.raises(InvalidInput, match=r"reader: Reader host reader-1 \(reader\) is not there"):
         look(cloud)
 
 

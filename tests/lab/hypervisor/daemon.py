@@ -17,12 +17,13 @@ from tests.lab.paths import Instance, write_atomic
 
 from . import machine as machines
 from .forwards import ports
-from .guest import Guest, has_system, identity
+from .guest import Guest, StartFailed, has_system, identity
 from .machine import Machine, Network
 
 INTERVAL = 0.25
 SOURCE_GRACE = 300.0  # Nova has a deadline of its own, and says "kill" then
 TARGET_GRACE = 60.0
+RETRY = 5.0  # seconds until a machine that could not be switched on is tried again
 
 Say = Callable[[str], None]
 
@@ -38,6 +39,7 @@ class Source:
         self.guests = Guest.adopt(instance, "source")
         self._told: dict[str, tuple[str, dict[str, Any]]] = {}
         self._servers: dict[str, tuple[str, dict[str, Any] | None]] = {}
+        self._later: dict[str, float] = {}
 
     def _server(self, ident: str) -> dict[str, Any] | None:
         file = self.folder / ident / "server.json"
@@ -98,6 +100,8 @@ class Source:
             elif guest.stopping:
                 pass  # switched on again while it shuts down: its end is awaited
             self._tell(ident, self._running(guest))
+        elif time.monotonic() < self._later.get(ident, 0.0) and wanted == "on":
+            return None
         elif wanted == "on" and not (guest is not None and guest.note.get("ended") and guest.note["order"] == order):
             if no_guests or server.get("guest") == "none":
                 self._tell(ident, {"state": "none", "pid": None})
@@ -108,7 +112,12 @@ class Source:
                 self._tell(ident, {"state": "none", "pid": None})
                 return None
             guest = self.guests.setdefault(ident, Guest(self.instance, machine.key))
-            pid = guest.start(machine, order, self.folder / ident / "vars.fd", self.accel)
+            try:
+                pid = guest.start(machine, order, self.folder / ident / "vars.fd", self.accel)
+            except StartFailed:
+                self._later[ident] = time.monotonic() + RETRY
+                guest.forget()
+                raise
             self.say(f"server {ident}: guest on, pid {pid}, ports {forwards}")
             self._tell(ident, self._running(guest))
         else:
@@ -153,6 +162,7 @@ class Target:
         self._news: list[dict[str, Any]] | None = None
         self._fed: dict[str, Any] = {}
         self._skipped: dict[str, str] = {}
+        self._later: dict[str, float] = {}
         self.changed = threading.Event()
         self._control: Any = None
 
@@ -244,13 +254,20 @@ class Target:
             else:
                 guest.set_links([bool(n["connected"]) for n in vm["nics"]])
                 self._feed(vm, guest)
+        elif time.monotonic() < self._later.get(moref, 0.0):
+            return
         elif vm["power"] == "poweredOn" and not no_guests and not vm.get("leased"):
             machine = self.machine(vm)
             if not has_system(machine):
                 self._skip(vm, "nothing to boot on its first disk")
                 return
             guest = self.guests.setdefault(moref, Guest(self.instance, machine.key))
-            pid = guest.start(machine, "", self._nvram(moref, vm["uuid"]), self.accel)
+            try:
+                pid = guest.start(machine, "", self._nvram(moref, vm["uuid"]), self.accel)
+            except StartFailed:
+                self._later[moref] = time.monotonic() + RETRY
+                guest.forget()
+                raise
             self._skipped.pop(moref, None)
             kinds = sorted({d.controller for d in machine.disks} | {n.kind for n in machine.nics})
             where = {n.mac: dict(n.forwards) for n in machine.nics}

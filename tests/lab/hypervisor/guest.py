@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.guests import nvram
-from tests.lab.paths import Instance, Proc, write_atomic
+from tests.lab.paths import Instance, Proc, wait_for, write_atomic
 
 from .machine import Files, Machine, argv, bootable, report_of
 from .qmp import Qmp, QmpError
 
 POWERDOWN_EVERY = 5.0
+START_SECONDS = 20.0
+
+
+class StartFailed(RuntimeError):
+    """QEMU ended before the machine was on; ends with what it said."""
 
 
 def has_system(machine: Machine) -> bool:
@@ -87,7 +92,7 @@ class Guest:
         return self.proc.alive()
 
     def start(self, machine: Machine, order: str, nvram_file: Path, accel: str = "tcg") -> int:
-        """Power on. Returns the pid."""
+        """Power on; returns the pid when the machine runs. Raises StartFailed with QEMU's words when it does not."""
         qmp = self.instance.run / f"guest-{self.key}.qmp"
         qmp.unlink(missing_ok=True)
         self.serial.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +122,15 @@ class Guest:
         )
         pid = self.proc.start(argv(machine, files, accel), cwd=self.instance.run, log=log_file)
         self._keep(pid=pid)
+        try:
+            wait_for(lambda: qmp.exists() or not self.running(), START_SECONDS, "QEMU's socket", every=0.02)
+            with Qmp(qmp) as talk:
+                talk.execute("query-status")
+        except (TimeoutError, QmpError) as error:
+            self.kill()
+            self.ended()
+            said = log_file.read_text(errors="replace").strip().splitlines()
+            raise StartFailed(" ".join(said[-2:]) or str(error)) from None
         return pid
 
     def press_power(self, grace: float) -> None:

@@ -100,7 +100,7 @@ def run(
         os.close(reading)
         os.close(told)
         if child:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, signal.SIGTERM)
             os.waitpid(child, 0)
     if trouble:
         raise CloudExitError(f"{command[0]} of the guest could not be started", cause=trouble)
@@ -160,15 +160,22 @@ class _Inside:
             linux.private_mounts()
             linux.unshare(flags)
             first = os.fork()
-            status = self.first(telling) if first == 0 else _status(os.waitpid(first, 0)[1])
+            status = self.first(telling) if first == 0 else self._hold(first)
         except BaseException as error:
             self._tell(telling, error)
         finally:
             os._exit(status)
 
+    @staticmethod
+    def _hold(first: int) -> int:
+        """Wait for the first process; when asked to stop, kill it, and with it all others, and wait for that."""
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
+        return _status(os.waitpid(first, 0)[1])
+
     def first(self, telling: int) -> int:
         """The first process of the new namespaces."""
         linux.die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         last = linux.last_capability()
         # Behind pivot_root the guest's files stand where this host's Python library was: nothing may be imported there.
         sys.meta_path.clear()

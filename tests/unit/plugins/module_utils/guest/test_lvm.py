@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import pytest
 
@@ -74,7 +75,8 @@ def physical_volume(text: str, *, where: int = 512, flags: int = 0, sector: int 
     disk = bytearray(2 * MIB)
     header = UUID.encode() + struct.pack("<Q", 2 * MIB)
     header += struct.pack("<QQ", MIB, 0) + bytes(16) + struct.pack("<QQ", AREA, AREA_SIZE) + bytes(16)
-    label = struct.pack("<8sQII8s", b"LABELONE", sector, 0, 32, b"LVM2 001") + header
+    body = (struct.pack("<I8s", 32, b"LVM2 001") + header).ljust(492, b"\0")
+    label = struct.pack("<8sQI", b"LABELONE", sector, zlib.crc32(body, ~0xF597A6CF & 0xFFFFFFFF) ^ 0xFFFFFFFF) + body
     disk[sector * 512 : sector * 512 + len(label)] = label
     data = text.encode() + b"\0"
     area = struct.pack("<I16sIQQ", 0, b" LVM2 x[5A%r0N*>", 1, AREA, AREA_SIZE)

@@ -150,10 +150,13 @@ LOCALHOST = {"ansible_connection": "local", "ansible_python_interpreter": "{{ an
 
 
 def kept(job: Job) -> str:
-    """Everything that the job left in its artifacts, as AWX would store it."""
+    """Everything of the job that AWX stores: what was printed, the events, facts.
+
+    Not the file `command`: there ansible-runner itself notes the environment, which AWX masks when it takes it over.
+    """
     folder = job.directory / "artifacts"
     return "\n".join(
         path.read_text(encoding="utf-8", errors="replace")
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and os.path.getsize(path) < 1 << 24
+        if path.is_file() and path.name != "command" and os.path.getsize(path) < 1 << 24
     )

@@ -199,25 +199,37 @@ class Runner:
     def run(self) -> dict[str, Any]:
         """The whole pass. Raises CloudExitError; the partial machine is gone then, except after a failed proof."""
         self._say("connecting")
-        stale_lease = str(self._status.pop("lease", "") or "")
-        with self._reporting(), contextlib.closing(self._connect()) as target:
-            machine = self._settled(target, stale_lease)
-            if machine is not None and machine.state in (VERIFIED, STARTED):
-                result = self._found(machine)
-            else:
-                result = self._move(target, machine)
+        with self._reporting():
+            with self._connected() as target:
+                machine = self._settled(target)
+                if machine is not None and machine.state in (VERIFIED, STARTED):
+                    result = self._found(machine)
+                else:
+                    result = self._move(target, machine)
             self._say("done", result=result, ended=now())
         return result
 
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Target]:
+        """A session with the target; what a dead job had open is ended first, and the record can tell the next one."""
+        stale = str(self._status.get("lease", "") or "")
+        with contextlib.closing(self._connect()) as target:
+            if stale:
+                target.abort_stale(stale)
+            self._say("looking", lease=target.trace)
+            try:
+                yield target
+            finally:
+                target.close()
+                self._say(str(self._status["phase"]), lease="")
+
     # -- what is there already
 
-    def _settled(self, target: Target, stale_lease: str) -> Machine | None:
+    def _settled(self, target: Target) -> Machine | None:
         """The machine that this pass can go on with, or None with the way clear.
 
         Imported or verified by this very pass; or, where there is nothing to copy, one that is proven.
         """
-        if stale_lease:
-            target.abort_stale(stale_lease)
         machine = target.find()
         if machine is None:
             return None
@@ -342,7 +354,7 @@ class Runner:
             if self.stopped.is_set():
                 raise _stopped()
             self._clear()
-            self._say("opening the import", lease=target.trace)
+            self._say("opening the import")
             lease = target.open_import(self._first_marks())
             self._lease = lease
             self._say("copying", lease=lease.ref)
@@ -354,12 +366,12 @@ class Runner:
                 self._lease = None
                 with contextlib.suppress(CloudExitError):
                     lease.abort(str(error)[:200])
-                self._say("gave the import back", lease="")
+                self._say("gave the import back", lease=target.trace)
                 raise
             self._lease = None
         roots = {p.index: p.root_source for p in self._progress}
         target.mark(ref, {"state": IMPORTED, **{f"manifest.{i}": root for i, root in roots.items()}})
-        self._say("imported", lease="")
+        self._say("imported", lease=target.trace)
         return ref, roots
 
     def _first_marks(self) -> dict[str, str]:

@@ -98,7 +98,7 @@ def test_a_living_job_of_the_same_clones_is_joined(setting: Setting) -> None:
 
 def test_a_living_job_of_other_clones_is_ended_first(setting: Setting) -> None:
     setting.gated = True
-    record, _status, _started = setting.start(setting.clones("a", "b"), wait_s=0)
+    setting.start(setting.clones("a", "b"), wait_s=0)
     while not any(call.startswith("write") for call in (setting.calls() if setting.seen.exists() else [])):
         time.sleep(0.01)
     setting.gate.touch()

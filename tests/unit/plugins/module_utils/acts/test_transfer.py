@@ -63,7 +63,7 @@ def test_a_pass_copies_proves_and_marks(work: transfer.Pass, record: Record) -> 
     assert target.machine is not None and target.machine.state == "verified"
     assert target.machine.marks["manifest.1"] == expected(work)[1]
     assert target.machine.marks["frozen_at"] == work.frozen_at
-    assert target.leases == [] and target.closed == 1
+    assert target.leases == [] and target.closed
     assert Manifest.load(record.path / "target-1.manifest").root == expected(work)[1]
     status = record.read()
     assert (status["phase"], status["done"], status["total"]) == ("done", 2 * SIZE, 2 * SIZE)
@@ -133,6 +133,7 @@ def test_after_three_cuts_it_is_an_error_and_nothing_is_left(work: transfer.Pass
     assert target.machine is None and target.leases == []
     assert target.calls.count("open_import") == 3
     assert record.read()["lease"] == ""
+    assert target.closed
 
 
 def test_an_error_that_stays_is_not_tried_again(work: transfer.Pass, record: Record) -> None:
@@ -152,6 +153,23 @@ def test_what_a_dead_job_left_is_taken_away_first(work: transfer.Pass, record: R
     order = [call for call in target.calls if call.split()[0] in ("abort_stale", "destroy", "open_import")]
     assert order == ["open_import", f"abort_stale {lease.ref}", "destroy vm-1", "open_import"]
     assert target.leases == []
+
+
+def test_what_a_dead_job_had_open_is_remembered_until_it_is_ended(work: transfer.Pass, record: Record) -> None:
+    record.write({"phase": "copying", "lease": "session-0"})
+
+    def refuse() -> FakeTarget:
+        raise CloudExitError("cannot log in")
+
+    with pytest.raises(CloudExitError):
+        transfer.Runner(work, refuse, record, tick_s=0.01).run()
+    assert record.read()["lease"] == "session-0"
+    target = FakeTarget()
+    during: list[str] = []
+    target.fail = lambda call: during.append(record.read()["lease"]) if call.startswith("get") else None
+    run(work, target, record)
+    assert target.calls[0] == "abort_stale session-0"
+    assert set(during) == {target.trace} and record.read()["lease"] == ""
 
 
 def test_a_machine_imported_by_the_same_pass_is_only_proven(work: transfer.Pass, record: Record) -> None:

@@ -43,7 +43,7 @@ def test_assess(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
     started = time.time()
 
     checked = playbook("assess", "--check", "--diff", env=lab.environment, extra=settings(lab)).ok()
-    assert checked.recap["localhost"].changed == 2 and "+plugin: cloudexit.flexible_engine.plan" in checked.stdout
+    assert checked.recap["localhost"].changed == 2 and "+plugin: cloudexit.flexible_engine.plan" in checked.output
     assert not estate_file.exists() and not plan_file.exists()
 
     first = playbook("assess", env=lab.environment, extra=settings(lab)).ok()
@@ -82,14 +82,17 @@ def test_assess(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
 
 
 def test_an_edited_plan_is_kept(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
-    plan_file, draft_file = tmp_path / "acme.plan.yml", tmp_path / "acme.draft.yml"
-    playbook("assess", env=lab.environment, extra=settings(lab)).ok()
-    edited = plan_file.read_text(encoding="utf-8").replace("deadline_s: 300", "deadline_s: 60") + "\n# approved\n"
+    extra = settings(lab, assess_cloud="empty")
+    plan_file, draft_file = tmp_path / "empty.plan.yml", tmp_path / "empty.draft.yml"
+    playbook("assess", env=lab.environment, extra=extra).ok()
+    edited = (
+        plan_file.read_text(encoding="utf-8").replace("bandwidth_mib_s: 0", "bandwidth_mib_s: 50") + "\n# approved\n"
+    )
     plan_file.write_text(edited, encoding="utf-8")
-    again = playbook("assess", env=lab.environment, extra=settings(lab)).ok()
-    assert again.recap["localhost"].changed == 1 and "There is a plan already, which was kept" in again.stdout
-    assert plan_file.read_text(encoding="utf-8") == edited and draft_file.exists()
-    assert playbook("assess", env=lab.environment, extra=settings(lab)).ok().recap["localhost"].changed == 0
+    again = playbook("assess", env=lab.environment, extra=extra).ok()
+    assert again.recap["localhost"].changed == 1 and "There is a plan already, which was kept" in again.output
+    assert plan_file.read_text(encoding="utf-8") == edited and "bandwidth_mib_s: 0\n" in draft_file.read_text()
+    assert playbook("assess", env=lab.environment, extra=extra).ok().recap["localhost"].changed == 0
 
 
 def test_an_empty_tenant(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
@@ -135,3 +138,32 @@ def test_the_environment_alone(lab: Lab, playbook: Playbook, tmp_path: Path) -> 
     extra = {key: value for key, value in settings(lab).items() if key != "assess_cloud"} | {"assess_tenant": "acme"}
     playbook("assess", env=env, extra=extra).ok()
     assert plans.loads((tmp_path / "acme.plan.yml").read_text(encoding="utf-8")).tenant.cloud is None
+
+
+BOOK = """\
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Read
+      cloudexit.flexible_engine.estate_info:
+        cloud: acme
+        page_size: 3
+      register: small_pages
+    - name: Read
+      cloudexit.flexible_engine.estate_info:
+        cloud: acme
+      register: large_pages
+    - name: Compare
+      ansible.builtin.assert:
+        that:
+          - small_pages.digest == large_pages.digest
+          - small_pages.calls > large_pages.calls
+          - large_pages.calls == 9
+          - small_pages.estate.servers | length == small_pages.counts.servers
+"""
+
+
+def test_pages_of_real_services(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
+    book = tmp_path / "book.yml"
+    book.write_text(BOOK)
+    playbook(str(book), env=lab.environment).ok()

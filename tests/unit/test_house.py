@@ -205,7 +205,8 @@ def exercised() -> str:
     text = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.rglob("*.py")))
     text += "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("*.py")))
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
-        if re.search(rf"playbook\w*\(\s*[\"']{path.stem}[\"']|{re.escape(NAME)}\.{path.stem}\b", text):
+        called = rf"\b(playbook|run|start|job)\([^()]*[\"']{path.stem}[\"']|\.{path.stem}\("
+        if re.search(rf"{called}|{re.escape(NAME)}\.{path.stem}\b", text):
             text += path.read_text(encoding="utf-8")
     for role in sorted(path for path in (ROOT / "roles").glob("*") if path.is_dir()):
         if re.search(rf"\b{re.escape(NAME)}\.{role.name}\b", text):

@@ -19,7 +19,7 @@ NAMESPACE = uuid.UUID("9b0a3c52-6f0e-5d3a-9a52-0c7a5be1f0e4")
 
 @dataclass(frozen=True)
 class Marks:
-    """Who made an object and for what: tenant name, id of the source object, plan digest (short), run id, role, state."""
+    """Who made an object and for what: tenant, id of the source object, role, plan digest (short), run id, state."""
 
     tenant: str
     source_id: str
@@ -29,7 +29,10 @@ class Marks:
     state: str = ""
 
     def to_metadata(self) -> dict[str, str]:
-        """OpenStack metadata: `{"cloudexit_tenant": ...}`; empty marks are left out. Values are cut at 255 characters (Nova, Cinder)."""
+        """OpenStack metadata: `{"cloudexit_tenant": ...}`; empty marks are left out.
+
+        Values are cut at 255 characters, the limit of Nova and Cinder.
+        """
         return {f"{PREFIX}_{key}": value[:255] for key, value in self._filled()}
 
     def to_extra_config(self) -> dict[str, str]:

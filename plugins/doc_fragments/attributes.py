@@ -46,7 +46,8 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/cloudexit.flexible_engine.source) in C(module_defaults) to set the source cloud's options once.
+    description: >-
+      Use C(group/cloudexit.flexible_engine.source) in C(module_defaults) to set the source cloud's options once.
     support: full
     membership:
       - cloudexit.flexible_engine.source
@@ -67,8 +68,8 @@ options: {}
 attributes:
   action_group:
     description: >-
-      Use C(group/cloudexit.flexible_engine.source) and C(group/cloudexit.flexible_engine.target) in C(module_defaults) to
-      set the options of both sides once.
+      Use C(group/cloudexit.flexible_engine.source) and C(group/cloudexit.flexible_engine.target) in C(module_defaults)
+      to set the options of both sides once.
     support: full
     membership:
       - cloudexit.flexible_engine.source

@@ -236,7 +236,6 @@ def _nova(instance: Instance) -> Sections:
             "compute_driver": "cloudexit_lab.LabDriver",
             "rootwrap_config": instance.etc / "rootwrap-nova.conf",
             "report_interval": 3,
-            "service_down_time": 15,
             "vif_plugging_is_fatal": False,
             "vif_plugging_timeout": 0,
             # an emulated guest takes its time to shut down
@@ -284,7 +283,6 @@ def _cinder(instance: Instance, etc: Path) -> Sections:
             "transport_url": queue_url(instance),
             "auth_strategy": "keystone",
             "report_interval": 3,
-            "service_down_time": 15,
             "osapi_volume_workers": 1,
             "public_endpoint": instance.url("cinder"),
             "enabled_backends": "file",
@@ -296,6 +294,7 @@ def _cinder(instance: Instance, etc: Path) -> Sections:
             "api_paste_config": etc / "cinder" / "api-paste.ini",
             "resource_query_filters_file": etc / "cinder" / "resource_filters.json",
             "scheduler_driver_init_wait_time": 2,
+            "backend_stats_polling_interval": 10,
             "image_volume_cache_enabled": False,
         },
         "file": {

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..paths import Instance, Proc, write_atomic
-from . import config, database, install, schema, services, state
+from . import config, database, install, ready, schema, services, state
 
 _OWN = ("mariadb", "rabbit", "keystone", "glance", "cinder", "nova", "neutron", "swift", "attach", "tmp", "locks")
 _QUEUE_AND_DATABASE = ("rabbit", "mariadb")
@@ -81,8 +81,8 @@ def up(instance: Instance) -> None:
         services.start(instance, *names)
         services.wait_ready(instance, names)
     with instance.step("waiting for the compute and volume services"):
-        schema.wait_workers(instance, since)
-        schema.map_compute(instance)
+        ready.wait_workers(instance, since)
+        ready.map_compute(instance)
     if fresh and not warm:
         with instance.step("making flavors and volume types"):
             schema.make_offers(instance)
@@ -94,7 +94,7 @@ def up(instance: Instance) -> None:
 
 def write_env(instance: Instance) -> None:
     """Write clouds.yaml, with an entry for each tenant user."""
-    text = config.clouds_yaml(instance, schema.clouds(instance))
+    text = config.clouds_yaml(instance, ready.clouds(instance))
     write_atomic(instance.dir / "clouds.yaml", text, 0o600)
 
 

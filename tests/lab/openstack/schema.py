@@ -9,9 +9,8 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from ..paths import Instance, fail, wait_for
+from ..paths import Instance, fail
 from . import config, database, install, services
 from .config import ADMIN_PASSWORD, CATALOG, REGION, SERVICE_PASSWORD, SERVICE_USERS
 from .rest import Api
@@ -238,14 +237,6 @@ def make_offers(instance: Instance) -> None:
         api.post("network", "/subnets", {"subnet": {**subnet, "enable_dhcp": False}})
 
 
-def tenant_project(instance: Instance, name: str) -> str:
-    """The id of a project."""
-    rows = database.sql(instance, f"SELECT id FROM project WHERE name = {database.quote(name)}", "keystone")
-    if not rows or rows[0][0] is None:
-        raise LookupError(f"no project {name}")
-    return rows[0][0]
-
-
 APPLICATION_SECRET = "acme-application-credential-secret"
 
 
@@ -256,68 +247,3 @@ def make_credential(instance: Instance) -> None:
     api.get("identity", "/auth/projects")
     body = {"name": "cloudexit", "secret": APPLICATION_SECRET, "unrestricted": False}
     api.post("identity", f"/users/{api.user_id}/application_credentials", {"application_credential": body})
-
-
-def clouds(instance: Instance) -> dict[str, Any]:
-    """Entries of clouds.yaml for the tenants' users: acme, globex, empty, and acme-appcred."""
-    entries = {}
-    for user, (password, projects) in TENANT_USERS.items():
-        for project in projects:
-            entry = config.cloud_entry(instance, username=user, password=password, project_name=project)
-            entries[{"lab-tenant-empty": "empty"}.get(project, project)] = entry
-    rows = database.sql(instance, "SELECT id FROM application_credential WHERE name = 'cloudexit'", "keystone")
-    for row in rows[:1]:
-        entries["acme-appcred"] = config.cloud_entry(
-            instance,
-            "v3applicationcredential",
-            application_credential_id=row[0] or "",
-            application_credential_secret=APPLICATION_SECRET,
-        )
-    return entries
-
-
-def wait_workers(instance: Instance, since: str, timeout: float = 120) -> None:
-    """Wait until nova-compute, nova-scheduler, nova-conductor and Cinder's workers have reported after ``since``.
-
-    ``since`` is the database's UTC time from before they were started.
-    """
-    wanted = {
-        ("nova", "nova-compute"),
-        ("nova", "nova-scheduler"),
-        ("nova", "nova-conductor"),
-        ("cinder", "cinder-volume"),
-        ("cinder", "cinder-scheduler"),
-    }
-
-    def reported() -> bool:
-        rows = database.sql(
-            instance,
-            "".join(
-                f"SELECT '{db}', `binary` FROM {db}.services WHERE deleted = 0"
-                f" AND COALESCE(updated_at, created_at) > '{since}';"
-                for db in ("nova", "cinder")
-            ),
-        )
-        return wanted <= {(r[0], r[1]) for r in rows}
-
-    wait_for(reported, timeout, "compute and volume services to report", every=0.25)
-
-
-def map_compute(instance: Instance, timeout: float = 60) -> None:
-    """Put the compute node into Nova's cell (what nova-manage discover_hosts does), once Placement has it."""
-    wait_for(
-        lambda: database.sql(
-            instance, "SELECT 1 FROM placement.inventories, nova.compute_nodes WHERE compute_nodes.deleted = 0 LIMIT 1"
-        ),
-        timeout,
-        "the compute node to report what it has",
-        every=0.1,
-    )
-    database.sql(
-        instance,
-        "INSERT INTO host_mappings (created_at, cell_id, host)"
-        " SELECT utc_timestamp(), id, 'lab-compute' FROM cell_mappings WHERE name = 'cell1'"
-        " AND NOT EXISTS (SELECT 1 FROM host_mappings WHERE host = 'lab-compute');"
-        "UPDATE nova.compute_nodes SET mapped = 1;",
-        "nova_api",
-    )

@@ -15,7 +15,7 @@ TOOL_ENV = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.l
 	ANSIBLE_NOCOLOR=1 NO_COLOR=1
 PYTEST = $(TOOL_ENV) $(PY) -m pytest
 
-.PHONY: help venv demo test test-unit test-integration soak bench lint sanity lab-up lab-down build docs-lint changelog clean distclean
+.PHONY: help venv demo test test-unit test-integration soak bench lint sanity lab-up lab-down build clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -46,7 +46,7 @@ bench: venv ## paired measurements against peers, to .lab/bench/*.json
 	$(say) "benchmarks"
 	@for name in vmdk wave; do if [ -e tests/bench/$$name.py ]; then $(TOOL_ENV) $(PY) -m tests.bench.$$name; fi; done
 
-lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog
+lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog, documentation
 	$(say) "ruff"
 	@$(BIN)/ruff check --cache-dir .lab/cache/ruff .
 	$(say) "mypy --strict plugins/module_utils"
@@ -55,15 +55,13 @@ lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog
 	@$(BIN)/yamllint -s .
 	$(say) "ansible-lint (production)"
 	@$(TOOL_ENV) $(BIN)/ansible-lint --offline --profile production -q
-	$(say) "changelog"
+	$(say) "changelog and documentation of plugins and roles"
 	@$(TOOL_ENV) $(BIN)/antsibull-changelog lint
+	@$(TOOL_ENV) $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
 
 sanity: venv ## ansible-test sanity on a copy of the tree
 	$(say) "ansible-test sanity"
 	@$(PY) tests/tools/sanity.py
-
-docs-lint: venv ## documentation of plugins and roles
-	@$(TOOL_ENV) $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
 
 build: venv ## the artefact, in dist/
 	@$(TOOL_ENV) $(BIN)/ansible-galaxy collection build --force --output-path dist

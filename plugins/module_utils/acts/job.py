@@ -23,7 +23,7 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,21 +164,30 @@ class Record:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def usable(self) -> None:
-        """Raises CloudExitError where the state directory could not be used; makes nothing but that directory."""
-        self._make((self.root, self.root / "jobs"))
+        """Raises CloudExitError where the state directory could not be used or made; makes nothing."""
+        for directory in (self.root / "jobs", self.root, *self.root.absolute().parents):
+            if directory.exists():
+                if not directory.is_dir():
+                    raise self._unusable(NotADirectoryError(20, f"{directory} is not a directory"))
+                if not os.access(directory, os.W_OK | os.X_OK):
+                    raise self._unusable(PermissionError(13, f"{directory} is not writable"))
+                return
 
-    def _make(self, directories: Sequence[Path] = ()) -> None:
+    def _make(self) -> None:
         try:
-            for directory in directories or (self.root, self.root / "jobs", self.path):
+            for directory in (self.root, self.root / "jobs", self.path):
                 directory.mkdir(mode=0o700, parents=directory == self.root, exist_ok=True)
                 if not os.access(directory, os.W_OK | os.X_OK):
                     raise PermissionError(13, "not writable")
         except OSError as exc:
-            raise CloudExitError(
-                f"The state directory {self.root} cannot be used on this host",
-                cause=exc.strerror or str(exc),
-                hint="Run with become, or name another directory with state_dir.",
-            ) from exc
+            raise self._unusable(exc) from exc
+
+    def _unusable(self, exc: OSError) -> CloudExitError:
+        return CloudExitError(
+            f"The state directory {self.root} cannot be used on this host",
+            cause=exc.strerror or str(exc),
+            hint="Run with become, or name another directory with state_dir.",
+        )
 
 
 def outcome(record: Record, status: Mapping[str, Any], *, manifests: bool, limit: int = INLINE) -> dict[str, Any]:

@@ -123,6 +123,13 @@ def test_a_state_directory_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CloudExitError, match=r"state directory .*file/state cannot be used.*state_dir"):
         job.Record(tmp_path / "file" / "state", "j1").claim()
+    with pytest.raises(CloudExitError, match=r"state directory .*file/state cannot be used.*file is not a directory"):
+        job.Record(tmp_path / "file" / "state", "j1").usable()
+
+
+def test_to_ask_whether_the_state_directory_can_be_used_makes_nothing(tmp_path: Path) -> None:
+    job.Record(tmp_path / "some" / "state", "j1").usable()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_of_jobs_that_are_done_go_when_they_are_old(tmp_path: Path) -> None:

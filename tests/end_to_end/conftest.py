@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +39,27 @@ def engineer(operator: Operator) -> Operator:
 def before(engineer: Operator) -> Sides:
     """What was on both sides before the test did anything."""
     return look(engineer.instance)
+
+
+@pytest.fixture(scope="module")
+def assessed(lab: Lab, collections_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the estate and the draft of the plan, made once for a module at a lab that is as it was seeded."""
+    parts.restore(lab.instance)
+    folder = tmp_path_factory.mktemp("assessed") / "acme"
+    Operator(lab.instance, collections_path, folder).assess().ok()
+    return folder
+
+
+@pytest.fixture
+def planner(operator: Operator, assessed: Path) -> Operator:
+    """An operator with a fresh draft of the plan, at a lab that is as the test before left it: for what is refused."""
+    for file in assessed.glob("acme.*"):
+        shutil.copy(file, operator.folder)
+    return operator
+
+
+@pytest.fixture
+def mover(planner: Operator) -> Operator:
+    """The same at a lab that is as it was seeded: for what moves."""
+    parts.restore(planner.instance)
+    return planner

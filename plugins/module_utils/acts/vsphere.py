@@ -17,7 +17,11 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.tra
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import GIB, Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.vmdk_decode import Readable
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, NotFound
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
+    CloudExitError,
+    Conflict,
+    NotFound,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.marks import Marks
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere import (
     lease,
@@ -33,6 +37,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 )
 
 PREFIX = "cloudexit."
+LEASE_S = 360.0
+"""Seconds after which a lease that nobody keeps alive is certainly over (300 in vCenter)."""
 
 
 def spec_of(workload: Workload, marks: Marks | None = None, extra: Mapping[str, str] | None = None) -> VmSpec:
@@ -149,7 +155,22 @@ class VsphereTarget:
         )
 
     def open_export(self, ref: str) -> _Export:
-        return _Export(lease.open_export(self.session, ref))
+        """While a lease that a dead job left holds the machine, try again until that lease has timed out."""
+        busy: list[CloudExitError] = []
+
+        def once() -> lease.ExportLease | None:
+            try:
+                return lease.open_export(self.session, ref)
+            except Conflict as error:
+                if not error.retryable:
+                    raise
+                busy.append(error)
+                return None
+
+        opened = self.session.poll(once, timeout=LEASE_S, pause=1.0)
+        if opened is None:
+            raise busy[-1]
+        return _Export(opened)
 
     def close(self) -> None:
         self.session.close()

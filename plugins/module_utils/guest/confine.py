@@ -66,6 +66,7 @@ def run(
     root: str,
     command: Sequence[str],
     *,
+    name: str,
     result: str,
     into: int,
     mounts: Sequence[str] = (),
@@ -75,6 +76,7 @@ def run(
 ) -> Ended:
     """Run `command` in the guest mounted at `root` and copy the file `result` (below /tmp) to the open file `into`.
 
+    name: what to call it in messages.
     mounts: where further file systems of the guest are mounted, as the guest names them. devices: nodes for its /dev as
     (name, device number). Raises Timeout; CloudExitError when the surroundings could not be made.
     """
@@ -89,7 +91,7 @@ def run(
         output, ended = _collect(reading, time.monotonic() + timeout)
         if not ended:
             raise Timeout(
-                f"{command[0]} of the guest did not end within {timeout:.0f} s",
+                f"{name} of the guest did not end within {timeout:.0f} s",
                 cause=output[-300:].strip(),
                 hint="Its processes were stopped and the guest is as it was before.",
             )
@@ -103,7 +105,7 @@ def run(
             os.kill(child, signal.SIGTERM)
             os.waitpid(child, 0)
     if trouble:
-        raise CloudExitError(f"{command[0]} of the guest could not be started", cause=trouble)
+        raise CloudExitError(f"{name} of the guest could not be started", cause=trouble)
     return Ended(_status(status), output)
 
 

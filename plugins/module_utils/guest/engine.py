@@ -26,7 +26,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest.na
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest.tree import Tree
 
 TOOLS_MODULES = "/etc/initramfs-tools/modules"
-TOOLS_CONF = "/etc/initramfs-tools/conf.d/zz-cloudexit"
 DRACUT_CONF = "/etc/dracut.conf.d/zz-cloudexit.conf"
 LVM_DEVICES = "/etc/lvm/devices/system.devices"
 
@@ -87,20 +86,25 @@ def missing_in(file: IO[bytes], modules: hardware.Modules, drivers: Sequence[str
     return [name for name in modules.closure(drivers) if name not in held]
 
 
-def build_command(tool: str, kernel: Kernel, output: str, drivers: Sequence[str]) -> list[str]:
-    """The guest's own command that builds an initramfs for `kernel` into the file `output`."""
+# Its own configuration says what a later initramfs holds. One that is built on another host must not look at that
+# host's hardware, so it is built once with all modules, from a copy of the configuration.
+_WITH_ALL_MODULES = (
+    "cp -a /etc/initramfs-tools /tmp/cloudexit-conf && mkdir -p /tmp/cloudexit-conf/conf.d"
+    " && echo MODULES=most > /tmp/cloudexit-conf/conf.d/zz-cloudexit"
+    ' && exec mkinitramfs -d /tmp/cloudexit-conf -o "$1" "$2"'
+)
+
+
+def build_command(tool: str, kernel: Kernel, output: str, drivers: Sequence[str], *, offline: bool) -> list[str]:
+    """The guest's own command that builds an initramfs for `kernel` into the file `output`.
+
+    offline: it runs on another host, so it takes in more than that host's hardware asks for.
+    """
     if tool == detect.DRACUT:
-        return [
-            "dracut",
-            "--force",
-            "--no-hostonly",
-            "--no-hostonly-cmdline",
-            "--add-drivers",
-            " ".join(drivers),
-            "--kver",
-            kernel.version,
-            output,
-        ]
+        generic = ["--no-hostonly", "--no-hostonly-cmdline"] if offline else []
+        return ["dracut", "--force", *generic, "--add-drivers", " ".join(drivers), "--kver", kernel.version, output]
+    if offline:
+        return ["sh", "-c", _WITH_ALL_MODULES, "mkinitramfs", output, kernel.version]
     return ["mkinitramfs", "-o", output, kernel.version]
 
 
@@ -184,11 +188,10 @@ def _configure(tree: Tree, tool: str, drivers: Sequence[str]) -> None:
     if tool == detect.DRACUT:
         tree.write(
             DRACUT_CONF,
-            f'{head}add_drivers+=" {" ".join(drivers)} "\nhostonly="no"\nhostonly_cmdline="no"\n',
+            f'{head}add_drivers+=" {" ".join(drivers)} "\n',
             reason=reason,
         )
         return
-    tree.write(TOOLS_CONF, f"{head}MODULES=most\n", reason=reason)
     text = tree.text(TOOLS_MODULES) or ""
     listed = {line.split()[0] for line in text.splitlines() if line.split() and not line.startswith("#")}
     missing = [name for name in drivers if name not in listed]

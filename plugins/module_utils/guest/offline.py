@@ -125,6 +125,7 @@ def _planned(tree: Tree, kernel: Kernel) -> FileChange:
     return FileChange(kernel.initramfs, "rebuilt", before, None, _WHY_REBUILT)
 
 
+_MADE = "/tmp/cloudexit-initramfs"
 _WHY_REBUILT = "lacked drivers for the target's hardware"
 
 
@@ -326,7 +327,8 @@ class _Workshop:
         path = kernel.initramfs
         before = digest_file(self.tree.host_path(path)) if self.tree.is_file(path) else None
         made = posixpath.join(self._base, "initramfs")
-        command = engine.build_command(decision.facts.initramfs_tool, kernel, "/tmp/cloudexit-initramfs", drivers)
+        tool = decision.facts.initramfs_tool
+        command = engine.build_command(tool, kernel, _MADE, drivers, offline=True)
         view = linux.Loop(self.root.device, self.root.offset, self.root.size, read_only=True)
         try:
             # The programs of the guest look for the device that / is mounted from, to learn its file system.
@@ -335,7 +337,8 @@ class _Workshop:
                 ended = confine.run(
                     self.root_path,
                     command,
-                    result="/tmp/cloudexit-initramfs",
+                    name=tool,
+                    result=_MADE,
                     into=file.fileno(),
                     mounts=self.mounts,
                     devices=[(node, view.number)],
@@ -346,7 +349,7 @@ class _Workshop:
         if ended.status != 0:
             raise CloudExitError(
                 f"the initramfs of kernel {kernel.version} could not be built",
-                cause=f"{command[0]} of the guest ended with status {ended.status}: {ended.output[-600:].strip()}",
+                cause=f"{tool} of the guest ended with status {ended.status}: {ended.output[-600:].strip()}",
             )
         self._prove(made, kernel, drivers, ended.output)
         self._install(made, path)

@@ -223,7 +223,7 @@ def _build(
     drivers = decision.drivers[kernel.version]
     target = tree.host_path(kernel.initramfs)
     made = f"{target}.cloudexit-new"
-    command = engine.build_command(decision.facts.initramfs_tool, kernel, made, drivers)
+    command = engine.build_command(decision.facts.initramfs_tool, kernel, made, drivers, offline=False)
     try:
         status, output = system.run(command, timeout)
         if status != 0:

@@ -68,7 +68,6 @@ def test_there_and_back(guest: Guest, system: Played) -> None:
         f"/boot/initrd.img-{VERSION}": "rebuilt",
         "/etc/default/grub": "modified",
         "/etc/fstab": "modified",
-        "/etc/initramfs-tools/conf.d/zz-cloudexit": "created",
         "/etc/initramfs-tools/modules": "modified",
         "/etc/systemd/network/10-cloudexit-ens3.link": "created",
     }

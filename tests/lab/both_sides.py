@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def look(instance: Instance) -> Sides:
     snapshots = tenant.get("volume", f"{project}/snapshots/detail")["snapshots"]
     images = tenant.get("image", "/images")["images"]
     control = Control(instance)
+    loops = _loops(instance)
     return Sides(
         servers={server["id"]: server["status"] for server in servers},
         volumes={volume["id"]: volume["status"] for volume in volumes},
@@ -61,26 +63,24 @@ def look(instance: Instance) -> Sides:
         machines=tuple(sorted(machine["instance_uuid"] for machine in control.machines()[1])),
         leases=len(control.leases()),
         sessions=len(control.sessions()),
-        devices=_devices(instance),
-        mounts=_mounts(),
+        devices=tuple(sorted(loops.values())),
+        mounts=_mounts(loops),
     )
 
 
-def _devices(instance: Instance) -> tuple[str, ...]:
-    """Files of the instance behind loop devices of this machine, and loops over those."""
+def _loops(instance: Instance) -> dict[str, str]:
+    """This machine's loop devices over files of the instance, and over such devices: name and file behind it."""
     listed = subprocess.run(["losetup", "-nO", "NAME,BACK-FILE"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 1) for line in listed.splitlines()]
-    ours = [(name, file.strip()) for name, file in rows if str(instance.dir) in file]
-    names = {name for name, _file in ours}
-    return tuple(sorted(file for _name, file in ours)) + tuple(
-        sorted(file.strip() for _name, file in rows if file.strip() in names)
-    )
+    found = {name: file.strip() for name, file in rows if str(instance.dir) in file}
+    return found | {name: file.strip() for name, file in rows if file.strip() in found}
 
 
-def _mounts() -> tuple[str, ...]:
-    """Mounts of loop devices on this machine."""
+def _mounts(loops: dict[str, str]) -> tuple[str, ...]:
+    """Mounts of these devices and of their partitions."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
-    return tuple(line for line in lines if line.startswith("/dev/loop"))
+    device = re.compile(r"^(/dev/loop\d+)(p\d+)?$")
+    return tuple(line for line in lines if (found := device.match(line.split()[0])) and found[1] in loops)
 
 
 def left_behind(before: Sides, after: Sides) -> dict[str, Any]:

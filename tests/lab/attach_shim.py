@@ -103,7 +103,9 @@ class Shim:
     def adopt(self) -> None:
         """Take over what an earlier shim left."""
         for note in self.folder.glob("*/*.json"):
-            self._held[note.parent.name, note.stem] = _json(note)
+            held = {**_json(note), "owner": os.getpid()}
+            self._held[note.parent.name, note.stem] = held
+            write_atomic(note, json.dumps(held))
 
     def step(self) -> None:
         """Bring what is held to what is wanted, once."""

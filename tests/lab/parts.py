@@ -10,13 +10,17 @@ not exist (yet) is no part.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import importlib.util
 import shlex
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Concatenate, ParamSpec, TypeVar
 
 from . import packages
 from .paths import Instance, fail, running_procs, stop_all, write_atomic
@@ -24,6 +28,27 @@ from .paths import Instance, fail, running_procs, stop_all, write_atomic
 NAMES = ("openstack", "attach_shim", "vcenter", "hypervisor")
 SEEDED = "seeded"
 AFTER_UP = "up"
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_held = threading.local()
+
+
+def alone(act: Callable[Concatenate[Instance, P], R]) -> Callable[Concatenate[Instance, P], R]:
+    """Let one up, down, save, restore or seed of an instance run at a time; they may call each other."""
+
+    @functools.wraps(act)
+    def guarded(instance: Instance, *args: P.args, **kwargs: P.kwargs) -> R:
+        depth = getattr(_held, instance.name, 0)
+        setattr(_held, instance.name, depth + 1)
+        try:
+            with instance.lock("lab") if depth == 0 else contextlib.nullcontext():
+                return act(instance, *args, **kwargs)
+        finally:
+            setattr(_held, instance.name, depth)
+
+    return guarded
 
 
 def _modules(only: Sequence[str] | None = None) -> list[ModuleType]:
@@ -36,6 +61,7 @@ def _modules(only: Sequence[str] | None = None) -> list[ModuleType]:
     return found
 
 
+@alone
 def up(instance: Instance, only: Sequence[str] | None = None) -> None:
     """Bring all parts up and keep the state after it under ``up``."""
     instance.make_dirs()
@@ -65,6 +91,7 @@ def write_env_sh(instance: Instance) -> None:
     write_atomic(instance.dir / "env.sh", "\n".join(lines) + "\n", 0o600)
 
 
+@alone
 def down(instance: Instance, wipe: bool = False) -> None:
     """Stop all parts, and whatever else of the instance still runs."""
     for module in reversed(_modules()):
@@ -80,6 +107,7 @@ def saved_dir(instance: Instance, name: str) -> Path:
     return instance.dir / "saved" / name
 
 
+@alone
 def save(instance: Instance, name: str) -> None:
     """Keep the state of all parts under a name, replacing what had it."""
     if not name.replace("-", "").isalnum():
@@ -90,6 +118,7 @@ def save(instance: Instance, name: str) -> None:
     (saved_dir(instance, name) / "complete").touch()
 
 
+@alone
 def restore(instance: Instance, name: str | None = None) -> str:
     """Go back to a saved state: the named one, else the seeded one, else the one after up. Returns its name."""
     names = [name] if name else [SEEDED, AFTER_UP]

@@ -27,6 +27,7 @@ from .paths import Instance, wait_for, write_atomic
 
 TENANT = "acme"
 OPERATOR = "acme-operator"
+KEPT = 2
 HOSTILE_NAME = "a b'\"{{ 7*7 }}/../é"
 NETWORKS = {"app-net": ("10.20.0.0/24", "10.20.0.1"), "db-net": ("10.30.0.0/24", "10.30.0.1")}
 # name: (protocol, first port, last port, source)
@@ -111,6 +112,7 @@ def guest_flavours() -> list[str]:
     return list(dict.fromkeys(s.guest for s in SERVERS if s.guest))
 
 
+@parts.alone
 def seed(instance: Instance, again: bool = False) -> None:
     """Make the tenant, or take it from the cache; the result is kept as the state ``seeded``.
 
@@ -134,10 +136,13 @@ def seed(instance: Instance, again: bool = False) -> None:
     # the guests were held, so that the saved disks are those of machines that never ran; saving switches them on
     with instance.step("keeping the tenant for reset"):
         parts.save(instance, parts.SEEDED)
-        (target / "seed-key").write_text(cached.name)
-        for old in instance.cache.glob("seed-*"):
-            shutil.rmtree(old, ignore_errors=True)
+        # files are shared with the cache from here on, so they are replaced, never written
+        write_atomic(target / "seed-key", cached.name)
+        shutil.rmtree(cached, ignore_errors=True)
         subprocess.run(["cp", "-al", str(target), str(cached)], check=True)
+        kept = sorted(instance.cache.glob("seed-" + "?" * 12), key=lambda p: p.stat().st_mtime)
+        for old in kept[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _key(instance: Instance, guests: dict[str, dict[str, Any]]) -> str:

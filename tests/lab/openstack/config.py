@@ -294,7 +294,10 @@ def _cinder(instance: Instance, etc: Path) -> Sections:
             "api_paste_config": etc / "cinder" / "api-paste.ini",
             "resource_query_filters_file": etc / "cinder" / "resource_filters.json",
             "scheduler_driver_init_wait_time": 2,
-            "backend_stats_polling_interval": 10,
+            # the scheduler hears of the storage soon, even if it started later
+            "backend_stats_polling_interval": 5,
+            "periodic_interval": 5,
+            "periodic_fuzzy_delay": 0,
             "image_volume_cache_enabled": False,
         },
         "file": {

@@ -101,7 +101,7 @@ def write_env(instance: Instance) -> None:
 def down(instance: Instance) -> None:
     """Stop everything of OpenStack."""
     names = list(services.all_services(instance))
-    services.stop(instance, *[n for n in reversed(names) if n not in _QUEUE_AND_DATABASE], grace=8)
+    services.stop(instance, *[n for n in reversed(names) if n not in _QUEUE_AND_DATABASE], grace=4)
     services.stop(instance, *_QUEUE_AND_DATABASE, grace=20)
 
 

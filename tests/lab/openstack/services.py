@@ -17,6 +17,9 @@ from .config import INTERNAL_HOST, access_log, socket_path
 
 _LOG_FORMAT = "%(tmicros)\t%(method)\t%(uri)\t%(status)\t%(msecs)\t%(host)\t%(uagent)"
 
+# all others wait for the queue and the database, and would take the processors from them
+_FIRST = ("/usr/bin/nice", "-n", "-10")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -121,7 +124,7 @@ def _rabbit(instance: Instance) -> Service:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": erlang,
     }
     # not the wrapper in the PATH, which changes user and folders
-    return Service("rabbit", ("/usr/lib/rabbitmq/bin/rabbitmq-server",), env)
+    return Service("rabbit", (*_FIRST, "/usr/lib/rabbitmq/bin/rabbitmq-server"), env)
 
 
 def all_services(instance: Instance) -> dict[str, Service]:
@@ -138,7 +141,7 @@ def all_services(instance: Instance) -> dict[str, Service]:
 
     services = [
         _rabbit(instance),
-        Service("mariadb", ("/usr/sbin/mariadbd", f"--defaults-file={etc / 'mariadb.cnf'}")),
+        Service("mariadb", (*_FIRST, "/usr/sbin/mariadbd", f"--defaults-file={etc / 'mariadb.cnf'}")),
         _api(
             instance,
             "keystone",

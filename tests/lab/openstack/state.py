@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..paths import Instance, Proc, fail, proc_start_time, wait_for, write_atomic
-from . import config, database, services
+from . import config, database, ready, services
 
 # rows that say that a process is alive; an old one would make it look dead
 _KEPT = {("nova", "services"), ("cinder", "services"), ("cinder", "workers")}
@@ -283,7 +283,10 @@ def _busy(instance: Instance) -> list[str]:
 
 
 def restore(instance: Instance, name: str) -> None:
-    """Make the cloud's content what it was when it was saved. Services stay up, but for busy workers."""
+    """Make the cloud's content what it was when it was saved.
+
+    Services stay up; workers that are busy are started anew, and so is what a test has stopped.
+    """
     source = saved_dir(instance, name)
     try:
         meta = json.loads((source / "meta.json").read_text())
@@ -318,8 +321,12 @@ def restore(instance: Instance, name: str) -> None:
         instance.update_env(**meta["env"])
     finally:
         release.unlink(missing_ok=True)
-    if busy:
-        services.start(instance, *busy)
+    stopped = [n for n in services.all_services(instance) if not Proc(instance, n).alive()]
+    if stopped:
+        since = database.sql(instance, "SELECT utc_timestamp()")[0][0] or ""
+        services.start(instance, *stopped)
+        services.wait_ready(instance, stopped)
+        ready.wait_workers(instance, since)
     if instance.env().get("token_seconds"):
         from . import faults
 

@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
             status = found["status"]
             if lines is not None:
                 lines.show(status)
-            args = {**self._about, "wait": wait, "seen_phase": str(status.get("phase", ""))}
+            args = {**self._about, "wait": wait, "seen": str(status.get("stage", ""))}
             wait = min(wait * 1.5, LONGEST_WAIT_S)
             try:
                 args["manifests"] = bool(self._evidence)
@@ -155,7 +155,7 @@ class Lines:
         moment = time.monotonic()
         phase = str(status.get("phase", ""))
         if phase not in ("copying", "reading back"):
-            self._phase(phase, moment, status)
+            self._say("done" if phase == "done" else str(status.get("stage", "")), moment, status)
             return
         for disk in disks:
             if disk["phase"] == "waiting" or not disk["total"]:
@@ -173,16 +173,15 @@ class Lines:
                 f"{status.get('rate', 0) / 1e6:.0f} MB/s  eta {_clock(status.get('eta_s'))}"
             )
 
-    def _phase(self, phase: str, moment: float, status: dict[str, Any]) -> None:
-        before, when = self.shown.get((phase,), (0, 0.0))
+    def _say(self, stage: str, moment: float, status: dict[str, Any]) -> None:
+        _percent, when = self.shown.get((stage,), (0, 0.0))
         if when and moment - when < EVERY_S:
             return
-        self.shown[(phase,)] = (before, moment)
-        if phase == "done":
-            result = status.get("total", 0)
-            display.display(f"{self.host}  all {result / 1e9:.1f} GB are in vSphere and proven")
-        elif phase not in ("starting", "connecting", "failed", ""):
-            display.display(f"{self.host}  {phase}")
+        self.shown[(stage,)] = (0, moment)
+        if stage == "done":
+            display.display(f"{self.host}  all {status.get('total', 0) / 1e9:.1f} GB are in vSphere and proven")
+        elif stage.startswith(("waiting", "removing")):
+            display.display(f"{self.host}  {stage}")
 
 
 def _clock(seconds: Any) -> str:

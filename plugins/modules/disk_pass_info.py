@@ -29,12 +29,12 @@ options:
     default: /var/lib/cloudexit
   wait:
     description:
-      - Seconds to wait for the end of the job, or for another phase than O(seen_phase).
+      - Seconds to wait for the end of the job, or for another stage than O(seen).
     type: float
     default: 0
-  seen_phase:
+  seen:
     description:
-      - The phase that is known already.
+      - The stage (C(status.stage)) that is known already.
     type: str
     default: ''
   ready:
@@ -75,8 +75,9 @@ record:
   type: str
 status:
   description: >-
-    Its last status, with C(phase), C(done) and C(total) in bytes, C(rate) in bytes per second, C(eta_s), the
-    C(disks) with the same, C(error) of a job that failed, and whether it is C(alive) or C(dead).
+    Its last status, with C(phase), C(stage) (the last phase that takes long), C(done) and C(total) in bytes, C(rate) in
+    bytes per second, C(eta_s), the C(disks) with the same, C(error) of a job that failed, and whether it is C(alive) or
+    C(dead).
   returned: success
   type: dict
 result:
@@ -109,7 +110,7 @@ def info(module: AnsibleModule) -> dict[str, Any]:
     record = job.Record(params["state_dir"], job.job_id(*parts))
     if params["ready"]:
         _require_ready(record)
-    status = record.wait(params["wait"], params["seen_phase"])
+    status = record.wait(params["wait"], params["seen"])
     return {"changed": False, **job.outcome(record, status, manifests=params["manifests"])}
 
 
@@ -132,7 +133,7 @@ def main() -> None:
             "workload": {"type": "dict", "required": True},
             "state_dir": {"type": "path", "default": job.DEFAULT_STATE_DIR},
             "wait": {"type": "float", "default": 0},
-            "seen_phase": {"type": "str", "default": ""},
+            "seen": {"type": "str", "default": ""},
             "ready": {"type": "bool", "default": False},
             "manifests": {"type": "bool", "default": False},
         },

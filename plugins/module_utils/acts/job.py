@@ -138,14 +138,17 @@ class Record:
         status["dead"] = not alive and status.get("phase") not in FINAL
         return status
 
-    def wait(self, seconds: float, seen_phase: str = "") -> dict[str, Any]:
-        """Look until the job has ended, or its phase is another than `seen_phase`, or `seconds` have passed."""
+    def wait(self, seconds: float, seen: str = "") -> dict[str, Any]:
+        """Look until the job has ended, or its stage is another than `seen`, or `seconds` have passed.
+
+        A job that tells no `stage` is watched by its phase.
+        """
         deadline = time.monotonic() + seconds
         pause = 0.05
         while True:
             status = self.look()
             phase = status.get("phase", "")
-            if phase in FINAL or status["dead"] or (seen_phase and phase != seen_phase):
+            if phase in FINAL or status["dead"] or (seen and status.get("stage", phase) != seen):
                 return status
             left = deadline - time.monotonic()
             if left <= 0:

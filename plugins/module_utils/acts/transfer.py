@@ -587,6 +587,8 @@ class Runner:
     def _say(self, phase: str, **more: Any) -> None:
         with self._guard:
             self._status.update(phase=phase, **more)
+            if phase.startswith(("copying", "reading back", "waiting", "removing")):
+                self._status["stage"] = phase  # what is worth telling: the others pass in a moment
             self._write(durable=phase == "done" or "lease" in more or "verified" in more)
 
     def _write(self, *, durable: bool = False) -> None:

@@ -60,7 +60,7 @@ def working(phase: str = "copying", done: int = 0, **more: Any) -> dict[str, Any
         {"index": 0, "phase": phase, "total": 1000, "done": done},
         {"index": 1, "phase": "waiting", "total": 1000, "done": 0},
     ]
-    status = {"phase": phase, "disks": disks, "rate": 118_000_000, "eta_s": 250, "dead": False}
+    status = {"phase": phase, "stage": phase, "disks": disks, "rate": 118_000_000, "eta_s": 250, "dead": False}
     return {"changed": True, "finished": False, "job": "j", "record": "/r", "status": status, **more}
 
 
@@ -80,9 +80,20 @@ def test_it_follows_the_job_and_tells_steps_of_five_percent(runs: Runs) -> None:
         "web-1  all 0.0 GB are in vSphere and proven",
     ]
     assert [name for name, _args in runs.calls] == [action.MODULE, *[action.INFO] * 4]
-    assert runs.calls[1][1]["seen_phase"] == "copying"
+    assert runs.calls[1][1]["seen"] == "copying"
     waits = [args["wait"] for _name, args in runs.calls[1:]]
     assert waits == sorted(waits) and waits[0] == 2.0
+
+
+def test_it_tells_what_is_waited_for_and_nothing_that_passes_in_a_moment(runs: Runs) -> None:
+    waiting = working("waiting for a place on the reader host")
+    passing = working("completing")
+    passing["status"]["stage"] = "copying"
+    runs.run(waiting, waiting, passing, done())
+    assert runs.lines == [
+        "web-1  waiting for a place on the reader host",
+        "web-1  all 0.0 GB are in vSphere and proven",
+    ]
 
 
 def test_it_is_silent_when_asked(runs: Runs) -> None:

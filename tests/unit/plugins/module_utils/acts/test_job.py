@@ -77,6 +77,28 @@ def test_a_killed_job_is_seen_dead_at_once(tmp_path: Path) -> None:
     assert record.claim() is not None
 
 
+def test_a_change_of_stage_is_told_at_once_and_of_phase_is_not(tmp_path: Path) -> None:
+    def stages(record: job.Record) -> None:
+        record.write({**record.read(), "phase": "a", "stage": "one"})
+        record.write({**record.read(), "phase": "b"})
+        while not (record.path / "go").exists():
+            time.sleep(0.01)
+        record.write({**record.read(), "stage": "two"})
+        while (record.path / "go").exists():
+            time.sleep(0.01)
+        record.write({"phase": "done"})
+
+    record = job.Record(tmp_path / "state", "j1")
+    start(record, stages)
+    while record.read().get("phase") != "b":
+        time.sleep(0.01)
+    assert record.wait(0.1, "one")["stage"] == "one", "nothing to tell, so the time passes"
+    (record.path / "go").touch()
+    assert record.wait(20, "one")["stage"] == "two"
+    (record.path / "go").unlink()
+    assert record.wait(20, "two")["phase"] == "done"
+
+
 def test_an_error_and_a_fault_are_told(tmp_path: Path) -> None:
     one, two = job.Record(tmp_path / "state", "j1"), job.Record(tmp_path / "state", "j2")
     start(one, refuses)

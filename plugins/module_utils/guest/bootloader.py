@@ -130,9 +130,9 @@ def removable_loader(esp: Tree, *, prefix: str) -> tuple[list[str], list[str]]:
         return [f"{prefix} holds no {REMOVABLE[1:]}, and no grubx64.efi that could stand in for it"], []
     warnings = []
     if len(vendors) > 1:
-        told = ", ".join(name for name, _, _ in vendors)
+        told = ", ".join(vendor[0] for vendor in vendors)
         warnings.append(f"{prefix} holds the loaders of {told}; that of {vendors[0][0]} was taken")
-    _, grub, shim = vendors[0]
+    grub, shim = vendors[0][1:]
     reason = "the path that every UEFI firmware tries: its own boot entries do not travel"
     directory = next((f"/EFI/{name}" for name in esp.names("/EFI") if name.upper() == "BOOT"), "/EFI/BOOT")
     esp.write(f"{directory}/BOOTX64.EFI", esp.read(shim or grub, 64 << 20) or b"", reason=reason)

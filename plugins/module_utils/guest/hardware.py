@@ -75,7 +75,7 @@ def modules_of(tree: Tree, version: str) -> Modules:
     directory = f"/lib/modules/{version}"
     needs: dict[str, tuple[str, ...]] = {}
     for line in _lines(tree, f"{directory}/modules.dep"):
-        path, _, rest = line.partition(":")
+        path, _colon, rest = line.partition(":")
         name = module_name(path.strip())
         if name:
             needs[name] = tuple(filter(None, (module_name(item) for item in rest.split())))

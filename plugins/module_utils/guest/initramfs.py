@@ -55,19 +55,20 @@ def modules_in(file: IO[bytes]) -> frozenset[str]:
     return frozenset(filter(None, (module_name(name) for name in names_in(file))))
 
 
-def names_in(file: IO[bytes]) -> Iterator[str]:
+def names_in(file: IO[bytes]) -> list[str]:
     """The paths in an initramfs, in order. Raises Unreadable."""
     outer = _Stream(file)
-    yield from _archives(outer)
+    names = list(_archives(outer))
     if outer.ended():
-        return
+        return names
     with _unpacked(file, outer) as inner:
         stream = _Stream(inner)
         if stream.peek(6) not in _MAGIC:
             raise Unreadable("what is packed in it is not a cpio archive")
-        yield from _archives(stream)
+        names += _archives(stream)
         if not stream.ended():
             raise Unreadable("behind an archive in it there is something else")
+    return names
 
 
 # inside

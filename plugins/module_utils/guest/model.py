@@ -132,7 +132,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def plan(self, value: Mapping[str, Any]) -> AdaptPlan:
-        known = {field_name for field_name in AdaptPlan.__dataclass_fields__}
+        known = set(AdaptPlan.__dataclass_fields__)
         for key in sorted(set(value) - known):
             self.problems.append(Problem(key, "is not known here"))
         mode = str(value.get("mode", "offline"))

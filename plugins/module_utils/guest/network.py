@@ -349,7 +349,7 @@ def _unit(tree: Tree, path: str) -> dict[str, dict[str, list[str]]] | None:
         if line.startswith("[") and line.endswith("]"):
             section = unit.setdefault(line[1:-1], {})
             continue
-        key, _, value = line.partition("=")
+        key, _equals, value = line.partition("=")
         values = section.setdefault(key.strip(), [])
         if value.strip():
             values.append(value.strip())

@@ -202,7 +202,7 @@ class _Workshop:
 
     def _no_root(self, found: list[tuple[Volume, str]], trouble: list[str]) -> list[str]:
         if found:
-            told = ", ".join(volume.what for volume, _ in found)
+            told = ", ".join(volume.what for volume, _options in found)
             return [f"it holds more than one system ({told}), and which of them is meant cannot be told"]
         reasons = []
         boot = self.disks.boot
@@ -444,7 +444,7 @@ def _source_of(path: str) -> str:
     """The device that is mounted at `path`, as the kernel says."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in reversed(file.read().splitlines()):
-            left, _, right = line.partition(" - ")
+            left, _dash, right = line.partition(" - ")
             if left.split()[4] == path:
                 return right.split()[1]
     return ""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import posixpath
 import re
 
@@ -153,19 +152,7 @@ def _sources(tree: Tree) -> list[str]:
 
 
 def _list_in(text: str) -> list[str]:
-    """The `datasource_list` of a cloud-init configuration."""
-    try:
-        yaml = importlib.import_module("yaml")
-        document = yaml.load(text, Loader=yaml.BaseLoader)
-        value = document.get("datasource_list") if isinstance(document, dict) else None
-    except (ImportError, ValueError, RecursionError):
-        value = None
-    except Exception as error:
-        if type(error).__module__.split(".")[0] != "yaml":
-            raise
-        value = None
-    if value is None:
-        match = re.search(r"^datasource_list:\s*\[([^\]]*)\]", text, re.M)
-        value = match.group(1).split(",") if match else []
-    names = [str(name).strip().strip("\"'") for name in value] if isinstance(value, list) else []
-    return [name for name in names if re.match(r"[A-Za-z0-9]+\Z", name)]
+    """The `datasource_list` of a cloud-init configuration, which is YAML: in brackets or one name a line."""
+    match = re.search(r"^datasource_list:\s*(\[[^\]]*\]|(?:\n[ \t]*-[^\n]*)+)", text, re.M)
+    names = re.sub(r"#[^\n]*", "", match.group(1)) if match else ""
+    return re.findall(r"[A-Za-z0-9]+", names)

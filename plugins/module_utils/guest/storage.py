@@ -99,7 +99,7 @@ class Disks:
 
     def find(self, spec: str) -> Volume | None:
         """The volume that a field of fstab or a root= means: UUID=, LABEL=, PARTUUID=, PARTLABEL=, /dev/..."""
-        key, _, value = spec.partition("=")
+        key, _equals, value = spec.partition("=")
         value = value.strip("\"'")
         attribute = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "part_uuid", "PARTLABEL": "part_label"}.get(key)
         match = re.match(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)", spec)
@@ -266,7 +266,7 @@ def _take(disk: Disk, volume: Volume) -> None:
 def _lvm_names(volume: Volume) -> tuple[str, ...]:
     if not volume.what.startswith("LVM volume "):
         return ()
-    group, _, name = volume.what[len("LVM volume ") :].partition("/")
+    group, _slash, name = volume.what[len("LVM volume ") :].partition("/")
     return f"/dev/{group}/{name}", f"/dev/mapper/{group.replace('-', '--')}-{name.replace('-', '--')}"
 
 

@@ -180,7 +180,7 @@ class Tree:
 
     def changes(self) -> list[FileChange]:
         """What `commit` would change, by path."""
-        return [change for _, _, change in self._pending()]
+        return [pending[2] for pending in self._pending()]
 
     def commit(self, keep: str | None = None) -> list[FileChange]:
         """Write what was staged, each file by atomic rename, and return the changes; nothing stays staged.

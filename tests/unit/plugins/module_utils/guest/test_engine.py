@@ -169,12 +169,20 @@ def test_agents_stay_online_and_where_they_are_wanted(guest: Guest) -> None:
         assert not [change for change in tree.changes() if "qemu-guest-agent" in change.path]
 
 
-def test_cloud_init(guest: Guest) -> None:
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "datasource_list: [ ConfigDrive, OpenStack, None ]\n",
+        "x: 1\ndatasource_list:\n  - ConfigDrive  # first\n  - 'OpenStack'\n  - None\ny: [Azure]\n",
+        "datasource_list: [\n ConfigDrive,\n OpenStack ]\n",
+    ],
+)
+def test_cloud_init(guest: Guest, listed: str) -> None:
     guest.files(
         {
             "/usr/bin/cloud-init": "#!/usr/bin/python3\n",
             "/etc/cloud/cloud.cfg": "users: [default]\n",
-            "/etc/cloud/cloud.cfg.d/90_dpkg.cfg": "datasource_list: [ ConfigDrive, OpenStack, None ]\n",
+            "/etc/cloud/cloud.cfg.d/90_dpkg.cfg": listed,
         }
     )
     tree, decision = decide(guest)

@@ -309,6 +309,39 @@ def _children(pid: int) -> str:
     return names
 
 
+@pytest.mark.parametrize(("subvolume", "found"), [("", True), ("@", True), ("other", False)])
+def test_btrfs(tiny: Guest, tmp_path: Path, subvolume: str, found: bool) -> None:
+    if not shutil.which("mkfs.btrfs") or "btrfs" not in Path("/proc/filesystems").read_text():
+        pytest.skip("no btrfs here")
+    tiny.files({"/etc/fstab": f"/dev/vda / btrfs subvol={subvolume or '/'} 0 0\n"})
+    tiny.files({"/boot/grub/grub.cfg": "linux /vmlinuz root=/dev/vda\n"})
+    image, tree = tmp_path / "disk", tiny.root
+    if subvolume:
+        tree = tmp_path / "top"
+        tree.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(160 * MIB)
+    subprocess.run(["mkfs.btrfs", "-q", "-r", str(tree), str(image)], check=True, capture_output=True)
+    if subvolume:
+        (tmp_path / "mounted").mkdir()
+        script = 'mount -o loop "$1" "$2" && btrfs -q subvolume create "$2/$3" && cp -a "$4/." "$2/$3" && umount "$2"'
+        command = ["unshare", "--mount", "sh", "-ec", script, "sh", image, tmp_path / "mounted", subvolume, tiny.root]
+        subprocess.run(command, check=True, capture_output=True)
+    if not found:
+        with pytest.raises(Refused, match="no Linux root file system"):
+            adapt(str(image))
+        return
+    done = adapt(str(image))
+    assert done.found and (done.found.root_file_system, done.found.root_device) == ("btrfs", "the whole disk")
+    assert not adapt(str(image)).changed and loops(str(image)) == ""
+
+
+def test_selinux_labels_anew(tiny: Guest, tmp_path: Path) -> None:
+    image = disk(tiny.files({"/etc/selinux/config": "SELINUX=enforcing\n"}), tmp_path / "disk")
+    assert ("/.autorelabel", "created") in {(change.path, change.action) for change in adapt(image).files}
+    assert not adapt(image).changed
+
+
 # what a guest's program can do
 
 

@@ -119,9 +119,9 @@ VIRTIO = ("virtio_pci", "virtio_blk", "virtio_net")
 class Flavour:
     """One guest: what is installed, how it boots, where its data lives.
 
-    ``root_by`` is how root and fstab name the root file system: ``uuid`` or ``device`` (/dev/vda1). ``data`` is the
-    data disk: ``ext4`` or ``lvm-xfs``. ``files`` are texts put into the guest, by path; ``script`` runs inside at the
-    end of the configuration.
+    ``root_by`` is how the kernel and fstab name the root file system: ``uuid``, ``device`` (/dev/vda1) or ``lvm``
+    (a logical volume, with /boot on a partition of its own). ``data`` is the data disk: ``ext4`` or ``lvm-xfs``.
+    ``files`` are texts put into the guest, by path; ``script`` runs inside at the end of the configuration.
     """
 
     name: str
@@ -216,6 +216,29 @@ BIOS_VDA_NETPLAN = Flavour(
     script="systemctl enable systemd-networkd.service\nsystemctl mask systemd-networkd-wait-online.service\n",
 )
 
+BIOS_LVM_NETWORKMANAGER = Flavour(
+    name="bios-lvm-networkmanager",
+    title="BIOS, MBR, initramfs-tools, /boot and root on LVM, static address with NetworkManager, data disk ext4",
+    hostname="guest-lvm",
+    firmware="bios",
+    initramfs="initramfs-tools",
+    root_by="lvm",
+    data="ext4",
+    addressing="static",
+    address="10.20.0.14",
+    network_tool="NetworkManager",
+    packages=("grub-pc", "lvm2", "network-manager"),
+    files={
+        f"/etc/NetworkManager/system-connections/{NIC}.nmconnection": (
+            f"[connection]\nid={NIC}\nuuid=6d2a4b1e-52f0-4a0d-8f0e-0f3c5e1b7a14\ntype=ethernet\n"
+            f"interface-name={NIC}\n\n[ipv4]\nmethod=manual\naddress1=10.20.0.14/24,{NETWORK['gateway']}\n"
+            f"dns={NETWORK['dns']};\n\n[ipv6]\nmethod=disabled\n"
+        ),
+    },
+    script="systemctl enable NetworkManager.service\n"
+    "systemctl mask NetworkManager-wait-online.service NetworkManager-dispatcher.service lvm2-monitor.service\n",
+)
+
 TINY = Flavour(
     name="tiny",
     title="BIOS, MBR, busybox, drivers of both clouds in its initramfs, DHCP, data disk ext4",
@@ -231,7 +254,9 @@ TINY = Flavour(
     memory_mib=128,
 )
 
-FLAVOURS = {f.name: f for f in (BIOS_INITRAMFS_IFUPDOWN, UEFI_DRACUT_NETWORKD, BIOS_VDA_NETPLAN, TINY)}
+FLAVOURS = {
+    f.name: f for f in (BIOS_INITRAMFS_IFUPDOWN, UEFI_DRACUT_NETWORKD, BIOS_VDA_NETPLAN, BIOS_LVM_NETWORKMANAGER, TINY)
+}
 
 
 def common_files(flavour: Flavour, public_key: str, machine_id: str) -> dict[str, tuple[str, int]]:
@@ -277,7 +302,7 @@ def common_files(flavour: Flavour, public_key: str, machine_id: str) -> dict[str
     for name in ("lab-content", "lab-httpd", "lab-recorder", "lab-report"):
         files[f"/etc/systemd/system/{name}.service"] = ((FILES / f"{name}.service").read_text(), 0o644)
     for path, text in flavour.files.items():
-        files[path] = (text, 0o600 if path.startswith("/etc/netplan/") else 0o644)
+        files[path] = (text, 0o600 if path.startswith(("/etc/netplan/", "/etc/NetworkManager/")) else 0o644)
     return files
 
 

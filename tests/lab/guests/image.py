@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from .flavours import Flavour
 
 MIB = 1 << 20
 _ROOT_START = {"bios": MIB, "efi": 64 * MIB}
+_BOOT_SIZE = 191 * MIB
+_PE_START = MIB
 _ESP_START = MIB
 _ESP_SIZE = 63 * MIB
 _LVM = (
@@ -44,6 +47,7 @@ class Layout:
     flavour: Flavour
     disk_id: str
     root_uuid: str
+    boot_uuid: str
     data_uuid: str
     esp_serial: str
     esp_guid: str
@@ -54,7 +58,14 @@ class Layout:
         """Fresh random names."""
         esp = uuid.uuid4().hex[:8].upper()
         return cls(
-            flavour, str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), esp, str(uuid.uuid4()), str(uuid.uuid4())
+            flavour,
+            str(uuid.uuid4()),
+            str(uuid.uuid4()),
+            str(uuid.uuid4()),
+            str(uuid.uuid4()),
+            esp,
+            str(uuid.uuid4()),
+            str(uuid.uuid4()),
         )
 
     @property
@@ -64,10 +75,12 @@ class Layout:
 
     def fstab(self) -> str:
         """The guest's /etc/fstab."""
-        root = f"UUID={self.root_uuid}" if self.flavour.root_by == "uuid" else "/dev/vda1"
+        root = {"uuid": f"UUID={self.root_uuid}", "device": "/dev/vda1", "lvm": "/dev/mapper/sys-root"}
         data = "/dev/data/srv" if self.flavour.data == "lvm-xfs" else f"UUID={self.data_uuid}"
         kind = "xfs" if self.flavour.data == "lvm-xfs" else "ext4"
-        lines = [f"{root} / ext4 errors=remount-ro 0 0"]
+        lines = [f"{root[self.flavour.root_by]} / ext4 errors=remount-ro 0 0"]
+        if self.flavour.root_by == "lvm":
+            lines.append(f"UUID={self.boot_uuid} /boot ext4 defaults 0 0")
         if self.flavour.firmware == "efi":
             lines.append(f"UUID={self.esp_uuid} /boot/efi vfat umask=0077,noauto 0 0")
         lines.append(f"{data} /srv/data {kind} defaults 0 0")
@@ -75,20 +88,53 @@ class Layout:
 
 
 def _partition(layout: Layout, disk: Path, size: int) -> int:
-    """Write the partition table; returns where the root file system starts, in bytes."""
+    """Write the partition table; returns where the root file system's partition starts, in bytes."""
     with open(disk, "wb") as f:
         f.truncate(size)
     start = _ROOT_START[layout.flavour.firmware]
-    if layout.flavour.firmware == "bios":
-        table = f"label: dos\nlabel-id: 0x{layout.disk_id[:8]}\nstart={start // 512}, type=83, bootable\n"
-    else:
+    if layout.flavour.firmware == "efi":
         table = (
             f"label: gpt\nlabel-id: {layout.disk_id}\n"
             f"start={_ESP_START // 512}, size={_ESP_SIZE // 512}, type=uefi, uuid={layout.esp_guid}\n"
             f"start={start // 512}, type=linux, uuid={layout.root_guid}\n"
         )
+    elif layout.flavour.root_by == "lvm":
+        table = (
+            f"label: dos\nlabel-id: 0x{layout.disk_id[:8]}\n"
+            f"start={start // 512}, size={_BOOT_SIZE // 512}, type=83, bootable\n"
+            f"start={(start + _BOOT_SIZE) // 512}, type=8e\n"
+        )
+        start += _BOOT_SIZE
+    else:
+        table = f"label: dos\nlabel-id: 0x{layout.disk_id[:8]}\nstart={start // 512}, type=83, bootable\n"
     tools.run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", disk], what="partition table", stdin=table)
     return start
+
+
+def _mke2fs(disk: Path, uuid: str, label: str, tree: Path | None, offset: int, size: int) -> None:
+    """An ext4 file system in a part of a disk, with a tree's content."""
+    argv: list[str | Path] = [*_MKE2FS[:-1], f"{_MKE2FS[-1]},offset={offset}", "-U", uuid, "-L", label]
+    argv += ["-d", tree] if tree else []
+    tools.run([*argv, disk, f"{size // 1024}k"], what=f"file system {label}")
+
+
+def _logical_volume(tree: Path, device: Path, group: str, name: str) -> int:
+    """Make a volume group with one volume that fills it, with the tree's LVM; returns the volume's size in bytes.
+
+    Only metadata is written, for want of a device-mapper. The volume starts where physical extents do, at 1 MiB.
+    """
+    config = _LVM.format(device=device.name)
+    whole = Path(f"/sys/class/block/{device.name}/dev").read_text().strip()
+    lines = [
+        f"pvcreate --config '{config}' -y -q /dev/{device.name}",
+        f"vgcreate --config '{config}' -y -q {group} /dev/{device.name}",
+        f"lvcreate --config '{config}' --driverloaded n -y -q -an -Zn -Wn -l 100%FREE -n {name} {group}",
+        "echo",
+        f"vgs --config '{config}' --noheadings --nosuffix --units b -o vg_extent_size,vg_extent_count {group}",
+    ]
+    out = tools.in_chroot(tree, "\n".join(lines), what=f"logical volume {group}/{name}", nodes={device.name: whole})
+    extent, count = (int(word) for word in out.strip().splitlines()[-1].split())
+    return extent * count
 
 
 def make_root(layout: Layout, tree: Path, disk: Path, size: int, loader: Path | None = None) -> None:
@@ -98,42 +144,51 @@ def make_root(layout: Layout, tree: Path, disk: Path, size: int, loader: Path | 
     """
     start = _partition(layout, disk, size)
     end = size - (MIB if layout.flavour.firmware == "efi" else 0)
-    tools.run(
-        [
-            *_MKE2FS[:-1],
-            f"{_MKE2FS[-1]},offset={start}",
-            "-U",
-            layout.root_uuid,
-            "-L",
-            "root",
-            "-d",
-            tree,
-            disk,
-            f"{(end - start) // 1024}k",
-        ],
-        what="root file system",
-    )
+    lvm = layout.flavour.root_by == "lvm"
+    length = end - start
+    if lvm:
+        with tools.loop(disk, offset=start, size=length) as device:
+            length = _logical_volume(tree, device, "sys", "root")
+        boot = tree.with_name("boot")
+        (tree / "boot").rename(boot)
+        (tree / "boot").mkdir()
+        _mke2fs(disk, layout.boot_uuid, "boot", boot, _ROOT_START["bios"], _BOOT_SIZE)
+        start += _PE_START
+    _mke2fs(disk, layout.root_uuid, "root", tree, start, length)
     mounted = tree.with_name("mounted")
     mounted.mkdir()
     if loader:
         (loader / "mnt").mkdir(exist_ok=True)
-    with tools.loop(disk) as device:
-        parts = tools.partition_numbers(device)
-        number = f"{device.name}p{1 if layout.flavour.firmware == 'bios' else 2}"
-        whole = Path(f"/sys/class/block/{device.name}/dev").read_text().strip()
+    with contextlib.ExitStack() as stack:
+        device = stack.enter_context(tools.loop(disk))
+        nodes = {device.name: _number(device), **tools.partition_numbers(device)}
+        root = f"{device.name}p{2 if layout.flavour.firmware == 'efi' else 1}"
+        links = {f"disk/by-uuid/{layout.root_uuid}": f"/dev/{root}"}
+        mounts = [(root, "/mnt" if loader else "/")]
+        if lvm:
+            volume = stack.enter_context(tools.loop(disk, offset=start, size=length))
+            nodes["volume"] = _number(volume)  # GRUB's scripts refuse what is called loop<n>
+            links = {
+                f"disk/by-uuid/{layout.boot_uuid}": f"/dev/{root}",
+                f"disk/by-uuid/{layout.root_uuid}": "/dev/volume",
+            }
+            mounts = [("volume", "/"), (root, "/boot")]
         script = f"grub-install --target=i386-pc --no-floppy --boot-directory=/mnt/boot --locales= /dev/{device.name}\n"
         tools.in_chroot(
             loader or mounted,
-            script if loader else _loader_script(layout, device.name, number),
+            script if loader else _loader_script(layout, device.name, root),
             what="boot loader",
-            nodes={device.name: whole, **parts},
-            links={f"disk/by-uuid/{layout.root_uuid}": f"/dev/{number}"},
-            mount=number,
-            at="/mnt" if loader else "/",
+            nodes=nodes,
+            links=links,
+            mounts=mounts,
         )
     mounted.rmdir()
     if layout.flavour.firmware == "efi":
         _make_esp(layout, tree, disk)
+
+
+def _number(device: Path) -> str:
+    return Path(f"/sys/class/block/{device.name}/dev").read_text().strip()
 
 
 def _loader_script(layout: Layout, device: str, root: str) -> str:
@@ -145,7 +200,9 @@ def _loader_script(layout: Layout, device: str, root: str) -> str:
     script += "update-grub\n"
     if layout.flavour.root_by == "device":
         script += f"sed -i 's#root=/dev/{root}#root=/dev/vda1#g' /boot/grub/grub.cfg\n"
-    return script + "fstrim -v / || true\n"
+    elif layout.flavour.root_by == "lvm":
+        script += f"sed -i 's#root=UUID={layout.root_uuid}#root=/dev/mapper/sys-root#g' /boot/grub/grub.cfg\n"
+    return script + "fstrim -a -v || fstrim -v / || true\n"
 
 
 def _make_esp(layout: Layout, tree: Path, disk: Path) -> None:
@@ -182,25 +239,12 @@ def make_data(layout: Layout, tree: Path, disk: Path, size: int) -> None:
     with open(disk, "wb") as f:
         f.truncate(size)
     if layout.flavour.data == "ext4":
-        tools.run([*_MKE2FS, "-U", layout.data_uuid, "-L", "data", disk], what="data file system")
+        _mke2fs(disk, layout.data_uuid, "data", None, 0, size)
         return
     with tools.loop(disk) as device:
-        config = _LVM.format(device=device.name)
-        whole = Path(f"/sys/class/block/{device.name}/dev").read_text().strip()
-        lines = [
-            f"pvcreate --config '{config}' -y -q /dev/{device.name}",
-            f"vgcreate --config '{config}' -y -q data /dev/{device.name}",
-            f"lvcreate --config '{config}' --driverloaded n -y -q -an -Zn -Wn -l 100%FREE -n srv data",
-            "echo",
-            f"vgs --config '{config}' --noheadings --nosuffix --units b -o vg_extent_size,vg_extent_count data",
-        ]
-        out = tools.in_chroot(
-            tree, "\n".join(lines), what="logical volume of the data disk", nodes={device.name: whole}
-        )
-    extent, count = (int(word) for word in out.strip().splitlines()[-1].split())
-    with tools.loop(disk, offset=MIB, size=extent * count) as device:
+        length = _logical_volume(tree, device, "data", "srv")
+    with tools.loop(disk, offset=_PE_START, size=length) as device:
         tools.run(["mkfs.xfs", "-q", "-m", f"uuid={layout.data_uuid}", "-L", "data", device], what="data file system")
-    tools.run(["fallocate", "--dig-holes", disk], what="holes of the data disk")
 
 
 def make_nvram(layout: Layout, target: Path) -> None:

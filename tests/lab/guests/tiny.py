@@ -115,8 +115,12 @@ def make_tree(tree: Path, to: Path, kernel: str, public_key: str, root_uuid: str
             0o644,
         ),
     }
-    for name in ("lab-content", "lab-recorder", "lab-report"):
-        files[f"usr/local/sbin/{name}"] = ((FILES / name).read_text(), 0o755)
+    for name, source in (
+        ("lab-content", "lab-content"),
+        ("lab-recorder", "tiny-recorder"),
+        ("lab-report", "lab-report"),
+    ):
+        files[f"usr/local/sbin/{name}"] = ((FILES / source).read_text(), 0o755)
     for path, (content, mode) in files.items():
         file = to / path
         file.parent.mkdir(parents=True, exist_ok=True)

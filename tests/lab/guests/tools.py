@@ -90,13 +90,12 @@ def in_chroot(
     what: str,
     nodes: dict[str, str] | None = None,
     links: dict[str, str] | None = None,
-    mount: str = "",
-    at: str = "/",
+    mounts: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Run a shell script inside root, in its own mount and pid namespaces.
 
     /dev holds only the usual character devices plus ``nodes`` (block devices: name -> "major:minor") and ``links``
-    below /dev (name -> target). ``mount`` names the node to mount first, ``at`` a folder of the root. Whatever is
+    below /dev (name -> target). ``mounts`` are nodes to mount first, each with a folder of the root. Whatever is
     mounted or started there is gone when this returns, however it ends.
     """
     target = shlex.quote(str(root))
@@ -112,8 +111,8 @@ def in_chroot(
         steps.append(f"mknod -m 600 {shlex.quote(name)} b {int(major)} {int(minor)}")
     for name, to in (links or {}).items():
         steps.append(f"mkdir -p {shlex.quote(str(Path(name).parent))}; ln -s {shlex.quote(to)} {shlex.quote(name)}")
-    if mount:
-        steps.append(f"mount -t ext4 -o discard /dev/{shlex.quote(mount)} {target}{shlex.quote(at.rstrip('/'))}")
+    for name, at in mounts:
+        steps.append(f"mount -t ext4 -o discard /dev/{shlex.quote(name)} {target}{shlex.quote(at.rstrip('/'))}")
     steps += [
         f"mount --bind /dev {target}/dev",
         f"mount -t proc proc {target}/proc",

@@ -26,7 +26,8 @@ def test_flavours_cover_what_a_cloud_has() -> None:
     real = list(FLAVOURS.values())
     assert {f.firmware for f in real} == {"bios", "efi"}
     assert {f.initramfs for f in real} >= {"initramfs-tools", "dracut"}
-    assert {f.root_by for f in real} >= {"uuid", "device"}
+    assert {f.root_by for f in real} >= {"uuid", "device", "lvm"}
+    assert {f.network_tool for f in real} >= {"ifupdown", "netplan", "networkd", "NetworkManager"}
     assert {f.data for f in real} >= {"ext4", "lvm-xfs"}
     assert {f.addressing for f in real} == {"dhcp", "static"}
 
@@ -38,7 +39,9 @@ def test_fstab_names_root_as_the_flavour_says(name: str) -> None:
     rows = [line.split() for line in layout.fstab().splitlines()]
     assert all(len(row) == 6 and row[5] == "0" for row in rows)
     root = next(row for row in rows if row[1] == "/")
-    assert root[0] == (f"UUID={layout.root_uuid}" if flavour.root_by == "uuid" else "/dev/vda1")
+    names = {"uuid": f"UUID={layout.root_uuid}", "device": "/dev/vda1", "lvm": "/dev/mapper/sys-root"}
+    assert root[0] == names[flavour.root_by]
+    assert ("/boot" in [row[1] for row in rows]) == (flavour.root_by == "lvm")
     data = next(row for row in rows if row[1] == "/srv/data")
     assert data[2] == ("xfs" if flavour.data == "lvm-xfs" else "ext4")
     assert ("/boot/efi" in [row[1] for row in rows]) == (flavour.firmware == "efi")

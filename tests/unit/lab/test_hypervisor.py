@@ -17,7 +17,8 @@ import pytest
 from tests.lab.guests import nvram
 from tests.lab.hypervisor import forwards as registry
 from tests.lab.hypervisor import machine as machines
-from tests.lab.hypervisor.daemon import Source
+from tests.lab.hypervisor.daemon import Source, Target
+from tests.lab.hypervisor.guest import identity
 from tests.lab.hypervisor.machine import Files, Network, UnknownHardware
 from tests.lab.hypervisor.qmp import Qmp, QmpError
 from tests.lab.paths import Instance
@@ -306,12 +307,21 @@ class FakeGuest:
         self.alive = False
         self.calls: list[str] = []
         self.stopping = False
+        self.said: dict[str, Any] | None = None
+        self.links: list[bool] = []
         self.proc = type("P", (), {"pid": 4711})()
 
     def start(self, machine: Any, order: str, *_: Any) -> int:
         self.calls.append("start")
         self.alive, self.stopping = True, False
-        self.note = {"order": order, "ended": False}
+        self.machine = machine
+        self.note = {
+            "order": order,
+            "ended": False,
+            "uuid": machine.uuid,
+            "disks": [identity(Path(machine.disks[0].path))],
+        }
+        self.note["nics"] = [{"mac": n.mac, "address": n.network.address} for n in machine.nics]
         return 4711
 
     def running(self) -> bool:
@@ -328,8 +338,14 @@ class FakeGuest:
     def ended(self) -> None:
         self.note["ended"] = True
 
-    def report(self) -> None:
-        return None
+    def report(self) -> dict[str, Any] | None:
+        return self.said
+
+    def set_links(self, connected: list[bool]) -> None:
+        self.links = connected
+
+    def forget(self) -> None:
+        self.calls.append("forget")
 
 
 def test_a_guest_that_switched_itself_off_stays_off_until_switched_on_again(
@@ -355,3 +371,99 @@ def test_a_guest_that_switched_itself_off_stays_off_until_switched_on_again(
     assert state() == "running" and guest.calls[-1] == "press"
     (folder / "power").write_text("kill")
     assert state() == "stopped" and guest.calls[-1] == "kill"
+
+
+class FakeControl:
+    """The lab's door to its vCenter, as far as the hypervisor uses it."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def power(self, moref: str, state: str) -> None:
+        self.told.append((moref, state))
+
+    def guest(self, moref: str, **said: Any) -> None:
+        self.told.append((moref, said))
+
+
+@pytest.fixture
+def target(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("tests.lab.hypervisor.daemon.Guest.__new__", lambda cls, *a: FakeGuest(*a))
+    put_server(instance, "off")
+    source = Source(instance, lambda _: None, "tcg")
+    source.step(False)
+    made: Any = Target(instance, source, lambda _: None, "tcg")
+    made._control = FakeControl()
+    return made
+
+
+def powered_on(tmp_path: Path, **more: Any) -> dict[str, Any]:
+    described = vm("pvscsi", power="poweredOn", leased=False, extra_config={}, **more)
+    described["disks"] = [{"key": 2000, "controller": "pvscsi", "bus": 0, "unit": 0, "path": str(tmp_path / "d.raw")}]
+    (tmp_path / "d.raw").write_bytes((b"\xeb\x63" + bytes(508) + b"\x55\xaa").ljust(4096, b"\0"))
+    return described
+
+
+def test_a_vm_that_is_on_runs_where_its_mac_was_and_reports(target: Any, tmp_path: Path) -> None:
+    described = powered_on(tmp_path)
+    target._news = [described]
+    target.step(False)
+    guest = target.guests["vm-57"]
+    assert guest.calls == ["start"]
+    assert guest.machine.nics[0].network.address == "10.20.0.11"
+    assert guest.machine.nics[0].forwards == registry.ports(target.instance, "target", "fa:16:3e:00:00:01")
+    guest.said = {"hostname": "web-1", "ips": ["10.20.0.11"]}
+    target.step(False)
+    target.step(False)
+    nics = [{"mac": "fa:16:3e:00:00:01", "ips": ["10.20.0.11"]}]
+    said = {"hostname": "web-1", "ip": "10.20.0.11", "tools_running": True, "nics": nics}
+    assert target._control.told == [("vm-57", said)]
+    assert guest.links == [True]
+
+
+def test_a_nic_with_another_mac_is_found_by_the_mark_of_its_source(target: Any, tmp_path: Path) -> None:
+    described = powered_on(tmp_path)
+    described["nics"][0]["mac"] = "00:50:56:00:00:01"
+    described["extra_config"] = {"cloudexit.source_id": SERVER["uuid"]}
+    assert target.machine(described).nics[0].network.address == "10.20.0.11"
+
+
+def test_vcenter_hears_of_a_guest_that_switched_itself_off(target: Any, tmp_path: Path) -> None:
+    described = powered_on(tmp_path)
+    target._news = [described]
+    target.step(False)
+    target.guests["vm-57"].alive = False
+    target.step(False)
+    assert target._control.told == [("vm-57", "poweredOff")]
+    assert target.guests["vm-57"].calls == ["start"]
+
+
+def test_a_vm_is_shut_down_and_one_that_is_gone_is_unplugged(target: Any, tmp_path: Path) -> None:
+    described = powered_on(tmp_path)
+    target._news = [described]
+    target.step(False)
+    guest = target.guests["vm-57"]
+    target._news = [{**described, "power": "poweredOff"}]
+    target.step(False)
+    assert guest.calls == ["start", "press"] and target._control.told == []
+    target._news = []
+    target.step(False)
+    assert guest.calls == ["start", "press", "kill", "forget"] and target.guests == {}
+
+
+def test_a_namesake_of_a_gone_vm_is_another_machine(target: Any, tmp_path: Path) -> None:
+    described = powered_on(tmp_path)
+    target._news = [described]
+    target.step(False)
+    former = target.guests["vm-57"]
+    target._news = [{**described, "uuid": "5217f6de-7fbd-5ea5-a127-0c4f4a6b3f0d"}]
+    target.step(False)
+    assert former.calls[1:] == ["kill", "forget"]
+    assert target.guests["vm-57"] is not former and target.guests["vm-57"].calls == ["start"]
+
+
+@pytest.mark.parametrize("more", [{"leased": True}, {"power": "poweredOff"}])
+def test_no_guest_while_a_vm_is_imported_or_off(target: Any, tmp_path: Path, more: dict[str, Any]) -> None:
+    target._news = [{**powered_on(tmp_path), **more}]
+    target.step(False)
+    assert target.guests == {}

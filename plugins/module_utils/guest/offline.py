@@ -125,6 +125,9 @@ def _planned(tree: Tree, kernel: Kernel) -> FileChange:
     return FileChange(kernel.initramfs, "rebuilt", before, None, _WHY_REBUILT)
 
 
+_OTHER_WAY = (
+    "Prepare it while it runs (prepare_guest), then have it copied as it is with `guest: {adapt: none}` in the plan."
+)
 _MADE = "/tmp/cloudexit-initramfs"
 _WHY_REBUILT = "lacked drivers for the target's hardware"
 
@@ -198,7 +201,8 @@ class _Workshop:
             except OSError as error:
                 raise CloudExitError(f"the guest's root file system ({volume.what})", cause=str(error)) from error
             return volume
-        raise Refused(f"The guest on {self.device}", cause="; ".join(self._no_root(found, trouble)))
+        told = "; ".join(self._no_root(found, trouble))
+        raise Refused(f"The guest on {self.device} cannot be adapted", cause=told, hint=_OTHER_WAY)
 
     def _no_root(self, found: list[tuple[Volume, str]], trouble: list[str]) -> list[str]:
         if found:
@@ -266,7 +270,7 @@ class _Workshop:
                 except OSError as error:
                     reasons.append(f"{fields[1]} of the guest could not be mounted: {error.strerror or error}")
         if reasons:
-            raise Refused(f"The guest on {self.device}", cause="; ".join(reasons))
+            raise Refused(f"The guest on {self.device} cannot be adapted", cause="; ".join(reasons), hint=_OTHER_WAY)
 
     def _mount_esp(self) -> None:
         partition = self.disks.boot.esp

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules guest_adapt and guest_prepare: their arguments, results, diff and errors; the engines are played."""
+"""The module guest_adapt: its arguments, results, diff and errors; the engine is played."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import adapt, devices
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest import offline, online
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest import offline
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.guest.model import (
     AdaptPlan,
     AdaptResult,
@@ -150,26 +150,6 @@ def test_bad_arguments(call_module: Call, engine: Engine, asked: dict[str, Any],
     failed = call_module("guest_adapt", asked)
     assert failed["failed"] and told in failed["msg"]
     assert engine.asked == []
-
-
-def test_prepare(call_module: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def prepare(plan: AdaptPlan, *, check: bool, timeout: float) -> AdaptResult:
-        asked.append((plan.hardware.nics, check, timeout))
-        return AdaptResult(True, [CHANGE], Facts(name="Debian"), ["a note"])
-
-    monkeypatch.setattr(online, "prepare", prepare)
-    monkeypatch.setattr(online, "restore", lambda *, check: AdaptResult(not check, [CHANGE]))
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    done = call_module("guest_prepare", {"hardware": {"nics": ["e1000e"]}, "timeout": 5}, check=True, diff=True)
-    assert asked == [(("e1000e",), True, 5)]
-    assert done["changed"] and done["notes"] == ["a note"] and done["diff"][0]["before"] == "old\n"
-    back = call_module("guest_prepare", {"state": "absent"})
-    assert back["changed"] and back["found"] == {} and "diff" not in back
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    failed = call_module("guest_prepare", {})
-    assert failed["failed"] and "become" in failed["hint"]
 
 
 def test_dirty_is_one_of_the_errors() -> None:

@@ -94,8 +94,8 @@ def row(what: str, pairs: Iterable[tuple[float, float]], unit: str, lower_is_bet
     ratios = [(b / a if lower_is_better else a / b) for a, b in both if a and b]
     return {
         "what": what,
-        "ours": round(median(a for a, _ in both), 4),
-        "peer": round(median(b for _, b in both), 4),
+        "ours": round(median(a for a, _b in both), 4),
+        "peer": round(median(b for _a, b in both), 4),
         "unit": unit,
         "ratio": round(median(ratios), 3) if ratios else None,
     }

@@ -103,7 +103,7 @@ def make_disk() -> tuple[Path, Path]:
     numbers = random.Random(7)
     (tree / "srv").mkdir()
     with (tree / "srv" / "archive.bin").open("wb") as out:
-        for _ in range(300):
+        for _unused in range(300):
             out.write(numbers.randbytes(10**6))
     _log_text(tree / "srv" / "access.log", 100 * 10**6)
     partial = CACHE / "disk.raw.partial"
@@ -119,7 +119,7 @@ def make_disk() -> tuple[Path, Path]:
     with partial.open("r+b") as out:
         out.write(_partition_table())
         out.seek(ZEROS_AT)
-        for _ in range(ZEROS // MIB):
+        for _unused in range(ZEROS // MIB):
             out.write(bytes(MIB))
         out.flush()
         os.fsync(out.fileno())

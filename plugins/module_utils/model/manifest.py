@@ -26,7 +26,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeAlias
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 
@@ -42,7 +42,7 @@ _MAX_DATA = 32768  # digests in one record: 1 MiB
 _IN_MEMORY = 8 << 20  # bytes of records kept in memory: 16 GiB of disk data
 _HEADER_LIMIT = 4096
 
-Buffer = bytes | bytearray | memoryview
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
 
 def _blake3() -> Callable[..., Any] | None:

@@ -28,11 +28,11 @@ def mixed_bytes(size: int, seed: int = 1) -> bytes:
 def make_raw(tmp_path: Path) -> MakeRaw:
     """make_raw(size, {offset: bytes}) -> a sparse raw file."""
 
-    def make(size: int, data: Mapping[int, bytes] = {}, name: str = "disk.raw") -> Path:
+    def make(size: int, data: Mapping[int, bytes] | None = None, name: str = "disk.raw") -> Path:
         path = tmp_path / name
         with path.open("wb") as file:
             file.truncate(size)
-            for offset, content in data.items():
+            for offset, content in (data or {}).items():
                 file.seek(offset)
                 file.write(content)
         return path

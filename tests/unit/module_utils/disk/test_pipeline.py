@@ -64,7 +64,7 @@ def test_progress_goes_up_and_ends_at_the_size(make_raw: MakeRaw, monkeypatch: p
     monkeypatch.setattr(pool, "_PROGRESS_EVERY", 0)
     raw = make_raw(30 * MIB + 512, {n * MIB: b"x" for n in range(0, 30, 3)})
     for run in (
-        lambda source, report: pipeline.hash_source(source, report),
+        pipeline.hash_source,
         lambda source, report: pipeline.stream_vmdk(source, lambda piece: None, report),
     ):
         seen: list[tuple[int, int]] = []
@@ -242,7 +242,7 @@ def test_an_error_of_the_jobs_themselves_is_raised() -> None:
 
 def test_leaving_early_ends_the_threads() -> None:
     results = pool.ordered(iter(range(10**9)), lambda: lambda job: job, threads=3)
-    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert [next(results) for _unused in range(5)] == [0, 1, 2, 3, 4]
     results.close()  # type: ignore[attr-defined]
 
 

@@ -28,7 +28,7 @@ class Clock:
 def test_a_steady_stream_goes_at_the_rate() -> None:
     clock = Clock()
     limiter = Limiter(1000, burst=100, clock=clock, sleep=clock.sleep)
-    for _ in range(50):
+    for _unused in range(50):
         limiter.take(200)
     # 10,000 bytes at 1000 a second, less the burst that was free.
     assert clock.now - 100 == pytest.approx(9.9)
@@ -54,13 +54,13 @@ def test_several_takers_share_one_rate() -> None:
     clock = Clock()
     limiter = Limiter(1000, burst=0, clock=clock, sleep=clock.sleep)
     # Nobody's time passes in between: each has to wait for those before it.
-    assert [limiter.reserve(100) for _ in range(3)] == [pytest.approx(wait) for wait in (0.1, 0.2, 0.3)]
+    assert [limiter.reserve(100) for _unused in range(3)] == [pytest.approx(wait) for wait in (0.1, 0.2, 0.3)]
 
 
 def test_threads_lose_no_byte() -> None:
     clock = Clock()
     limiter = Limiter(1, burst=0, clock=clock)
-    threads = [threading.Thread(target=lambda: [limiter.reserve(1) for _ in range(500)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [limiter.reserve(1) for _unused in range(500)]) for _unused in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -189,6 +189,7 @@ class Runner:
         self._lease: ImportLease | ExportLease | None = None
         self._rate: list[tuple[float, int]] = []
         self._attempt = 1
+        self._failures = 0
         self._upload = work.upload
 
     def stop(self) -> None:
@@ -344,6 +345,7 @@ class Runner:
                 self.record.log(f"attempt {attempt}: {error}")
                 if not error.retryable or attempt >= TRIES:
                     raise
+                self._failures += 1
                 self._say(f"waiting to try again ({attempt} of {TRIES} tries failed)", last_error=str(error))
                 self._pause(2.0 ** (2 * attempt - 1))
 
@@ -664,7 +666,7 @@ class Runner:
             "disks": disks,
             "bytes": sum(int(d["bytes"]) for d in disks),
             "sent": sum(int(d["sent"]) for d in disks),
-            "attempts": self._attempt,
+            "attempts": 1 + self._failures,
             "upload": self._upload,
         }
 

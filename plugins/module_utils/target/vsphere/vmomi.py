@@ -111,6 +111,10 @@ def translate(error: BaseException, what: str) -> CloudExitError:
         )
     if isinstance(error, TimeoutError):
         return Unreachable(what, cause="no answer in time", hint="Check host, port and firewall.", retryable=True)
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return Unreachable(
+            what, cause="the other side closed the connection", hint="Check host, port and network.", retryable=True
+        )
     if isinstance(error, ssl.SSLError):
         return Unreachable(
             what, cause=f"TLS failed ({getattr(error, 'reason', '') or error})", hint="Is this port HTTPS?"

@@ -63,6 +63,7 @@ def test_the_text_of_a_fault_has_the_messages_below_it_once() -> None:
         (TimeoutError("timed out"), True),
         (ssl.SSLCertVerificationError(1, "certificate verify failed"), False),
         (ssl.SSLError(1, "wrong version number"), False),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), True),
     ],
 )
 def test_connections(error: Exception, retryable: bool) -> None:

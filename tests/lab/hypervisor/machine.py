@@ -249,6 +249,21 @@ def _controllers(machine: Machine) -> list[str]:
     return argv
 
 
+def _for_firmware(machine: Machine) -> list[str]:
+    """The boot disk once more, for UEFI firmware that has no driver for the controller that it is on.
+
+    Debian's OVMF is built without SCSI controllers of VMware's kinds, which VMware's own firmware has. It gets the same
+    bytes behind an AHCI controller, never to be written; a Debian cloud kernel has no driver for that one and sees the
+    disk where the cloud says that it is.
+    """
+    if machine.firmware != "efi" or not machine.disks or machine.disks[0].controller not in _SCSI:
+        return []
+    # the other drive holds the lock of the file
+    common = {"if": "none", "id": "firmware", "format": "raw", "snapshot": "on", "file.locking": "off"}
+    drive = _option(**common, **{"file.filename": machine.disks[0].path})
+    return ["-drive", drive, "-device", "ich9-ahci,id=ahci", "-device", "ide-hd,bus=ahci.0,drive=firmware,bootindex=0"]
+
+
 def _cards(machine: Machine) -> list[str]:
     argv: list[str] = []
     for i, nic in enumerate(machine.nics):
@@ -290,6 +305,7 @@ def argv(machine: Machine, files: Files, accel: str = "tcg") -> list[str]:
         line += ["-drive", _option(**{"if": "pflash", "format": "raw", "unit": 0, "readonly": "on"}, file=files.code)]
         line += ["-drive", _option(**{"if": "pflash", "format": "raw", "unit": 1}, file=files.nvram)]
     line += _controllers(machine)
+    line += _for_firmware(machine)
     line += _cards(machine)
     line += ["-chardev", _option("file", id="console", path=files.serial, append="on"), "-serial", "chardev:console"]
     line += ["-qmp", _option(f"unix:{files.qmp}", server="on", wait="off"), "-rtc", "base=utc"]

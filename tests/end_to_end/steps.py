@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.lab import openstack, vcenter
 from tests.lab.both_sides import Sides, api, disk_bytes, left_behind, look
-from tests.lab.operator import Operator, Played
-from tests.lab.paths import Instance
+from tests.lab.operator import Operator, Played, Running
+from tests.lab.paths import Instance, Proc, wait_for
 from tests.lab.vcenter.service import Control
 
 MIB = 1 << 20
@@ -57,6 +61,41 @@ def plain(played: Played) -> str:
     return " ".join(played.output.split())
 
 
+def failure(played: Played, host: str) -> str:
+    """The message that a host's failed task ended with; the last, where there are several."""
+    _before, found, rest = played.output.rpartition(f"\nfatal: [{host}")
+    assert found, played.output
+    result, _end = json.JSONDecoder().raw_decode(rest.partition("! => ")[2])
+    return str(result["msg"])
+
+
+def job(operator: Operator) -> dict[str, Any]:
+    """What the reader host's record says of the copy that is under way; {} where there is none."""
+    for file in operator.state.glob("jobs/*/status.json"):
+        try:
+            return dict(json.loads(file.read_text()))
+        except (FileNotFoundError, ValueError):
+            continue
+    return {}
+
+
+@contextmanager
+def held(instance: Instance, service: str) -> Iterator[None]:
+    """A service of OpenStack stands still: what it is asked for takes longer than usual."""
+    proc = Proc(instance, service)
+    proc.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        proc.signal(signal.SIGCONT)
+
+
+def reach(running: Running, point: Callable[[], bool], what: str, timeout: float = 240) -> None:
+    """Wait until a run that is under way has come to a point."""
+    wait_for(lambda: point() or not running.alive(), timeout, what, every=0.05)
+    assert running.alive(), f"it ended before: {what}\n{''.join(running.lines)}"
+
+
 class Watch:
     """Both sides as they were when it was made, and what was written to either since."""
 
@@ -69,15 +108,19 @@ class Watch:
         """Count from now on."""
         self._since, self._vcenter_since = time.time(), vcenter.now()
 
+    def calls(self) -> openstack.Calls:
+        """What OpenStack was asked."""
+        return openstack.calls(self.instance, self._since)
+
     def writes(self) -> list[str]:
         """Every call to either side that may change something."""
-        asked = [f"{c.service} {c.method} {c.uri}" for c in openstack.calls(self.instance, self._since).writes]
+        asked = [f"{call.service} {call.method} {call.uri}" for call in self.calls().writes]
         told = vcenter.calls(self.instance, self._vcenter_since)["write_methods"]
         return asked + [f"vcenter {method} ({count})" for method, count in told.items()]
 
     def asked(self, service: str, method: str, part: str) -> bool:
         """Whether OpenStack was asked for this."""
-        writes = openstack.calls(self.instance, self._since).writes
+        writes = self.calls().writes
         return any(call.service == service and call.method == method and part in call.uri for call in writes)
 
     def left(self) -> dict[str, Any]:

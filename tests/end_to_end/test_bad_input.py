@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere import client, vmomi
-from tests.end_to_end.steps import Watch, plain, small
+from tests.end_to_end.steps import Watch, failure, plain, small
 from tests.installed import Lab
 from tests.lab import parts
 from tests.lab.both_sides import api
@@ -128,14 +127,6 @@ class Refused:
     def said(self, name: str) -> str:
         """What a person reads of the server with this name."""
         return failure(self.played, self.hosts[name])
-
-
-def failure(played: Played, host: str) -> str:
-    """The message that a host's failed task ended with; the last, where there are several."""
-    _before, found, rest = played.output.rpartition(f"\nfatal: [{host}")
-    assert found, played.output
-    result, _end = json.JSONDecoder().raw_decode(rest.partition("! => ")[2])
-    return str(result["msg"])
 
 
 class TestRefused:

@@ -140,7 +140,7 @@ def test_uefi_has_its_own_variables_and_leaves_the_boot_order_to_them() -> None:
     assert drives[1] == "if=pflash,format=raw,unit=1,file=/fw/vars.fd"
     # the firmware has no driver for pvscsi: it gets the same bytes once more, read only, where it finds them
     assert [d for d in options(argv, "-device") if "bootindex" in d] == ["ide-hd,bus=ahci.0,drive=firmware,bootindex=0"]
-    assert "snapshot=on" in drives[-1] and drives[-1].endswith(f"file.filename={vm('pvscsi')['disks'][0]['path']}")
+    assert "snapshot=on" in drives[-1] and drives[-1].endswith("file.filename=/t/disk-2000.raw")
     argv = machines.argv(machines.from_vm(vm("sata", firmware="efi"), {}, {}), FILES)
     assert not any("bootindex" in d for d in options(argv, "-device"))
 

@@ -357,6 +357,7 @@ class Runner:
                 raise _stopped()
             self._clear()
             self._say("opening the import")
+            self._copies += 1
             lease = target.open_import(self._first_marks())
             self._lease = lease
             self._say("copying", lease=lease.ref)

@@ -189,6 +189,7 @@ class Runner:
         self._lease: ImportLease | ExportLease | None = None
         self._rate: list[tuple[float, int]] = []
         self._attempt = 1
+        self._copies = 0
         self._failures = 0
         self._upload = work.upload
 

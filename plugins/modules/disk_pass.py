@@ -169,7 +169,7 @@ seconds:
   returned: success, not in check mode
   type: float
 attempts:
-  description: How many imports it took; V(0) where an earlier run had copied all.
+  description: How many tries it took, those of the proof included.
   returned: success, not in check mode
   type: int
 upload:

@@ -189,7 +189,6 @@ class Runner:
         self._lease: ImportLease | ExportLease | None = None
         self._rate: list[tuple[float, int]] = []
         self._attempt = 1
-        self._copies = 0
         self._failures = 0
         self._upload = work.upload
 
@@ -358,7 +357,6 @@ class Runner:
                 raise _stopped()
             self._clear()
             self._say("opening the import")
-            self._copies += 1
             lease = target.open_import(self._first_marks())
             self._lease = lease
             self._say("copying", lease=lease.ref)

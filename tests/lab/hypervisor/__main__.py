@@ -37,6 +37,11 @@ def main() -> int:
     parser.add_argument("--address", default="10.20.0.11", help="try: the guest's address (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=240.0, help="try: seconds (default: %(default)s)")
     args = parser.parse_args()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
     accel = os.environ.get("CLOUDEXIT_LAB_ACCEL", "tcg")
     if args.command == "try":
         outcome = boot(
@@ -58,11 +63,6 @@ def main() -> int:
     if args.command == "status":
         print(json.dumps(status(instance), indent=2))
         return 0
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, end)
     Hypervisor(instance, accel).run()
     return 0
 

@@ -126,7 +126,10 @@ class Source:
 
     def _running(self, guest: Guest) -> dict[str, Any]:
         said: dict[str, Any] = {"state": "running", "pid": guest.proc.pid, "nics": guest.note.get("nics", [])}
+        before = guest.note.get("report")
         report = guest.report()
+        if report and not before:
+            self.say(f"server {guest.key.partition('-')[2]}: guest is up after {guest.note.get('report_seconds')} s")
         if report:
             said.update(report=report, report_seconds=guest.note.get("report_seconds"))
         return said
@@ -335,7 +338,8 @@ def _stamp(file: Path) -> str:
         info = file.stat()
     except OSError:
         return ""
-    return f"{info.st_ino}:{info.st_mtime_ns}:{info.st_size}"
+    # the time of change: a file that was put back has its old content and times, but is another one
+    return f"{info.st_ino}:{info.st_ctime_ns}:{info.st_size}"
 
 
 def _order(file: Path) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from .machine import Disk, Machine, Network, Nic
 
 _GAVE_UP = re.compile(
     rb"Gave up waiting for root|Dropping to a shell|dracut-initqueue.*timeout|emergency mode|Emergency Shell"
-    rb"|Kernel panic|No bootable device|BdsDxe: No bootable option",
+    rb"|Kernel panic|No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell",
     re.IGNORECASE,
 )
 UUID = "5bd6a9c2-6f0e-4d3a-9a57-0123456789ab"

@@ -107,6 +107,13 @@ class _Stream:
         while size:
             size -= len(self.take(min(size, 1 << 16)))
 
+    def skip_zeros(self) -> None:
+        while block := self.peek(1 << 16):
+            rest = block.lstrip(b"\0")
+            self.skip(len(block) - len(rest))
+            if rest:
+                return
+
     def align(self) -> None:
         self.skip(-self.position % 4)
 
@@ -120,7 +127,7 @@ def _archives(stream: _Stream) -> Iterator[str]:
         if stream.peek(6) in _MAGIC:
             yield from _archive(stream)
         elif stream.peek(1) == b"\0":
-            stream.skip(1)
+            stream.skip_zeros()
         else:
             return
 

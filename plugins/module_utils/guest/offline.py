@@ -15,6 +15,7 @@ import os
 import posixpath
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def _examine(device: str, plan: AdaptPlan) -> dict[str, Any]:
 
 
 def _write(device: str, plan: AdaptPlan, keep: str | None, timeout: float) -> dict[str, Any]:
-    with _Workshop(device, plan, read_only=False) as shop:
+    with _Workshop(device, plan, read_only=False, keep=keep) as shop:
         decision = shop.decide()
         files = shop.commit(keep)
         for kernel in decision.rebuild:
@@ -135,13 +136,15 @@ _WHY_REBUILT = "lacked drivers for the target's hardware"
 class _Workshop:
     """The guest's file systems mounted for one pass, in this process's own mount namespace."""
 
-    def __init__(self, device: str, plan: AdaptPlan, *, read_only: bool) -> None:
+    def __init__(self, device: str, plan: AdaptPlan, *, read_only: bool, keep: str | None = None) -> None:
         self.plan = plan
+        self.keep = keep or ""
         self.read_only = read_only
         self.device = device
         self._mounted: list[str] = []
         self._loops: list[linux.Loop] = []
         self._base = ""
+        self._made = ""
         self.mounts: list[str] = []
         self.esp: Esp | None = None
         self._esp_inside = False
@@ -149,7 +152,7 @@ class _Workshop:
     def __enter__(self) -> _Workshop:
         try:
             linux.private_mounts()
-            self._base = tempfile.mkdtemp(prefix="cloudexit-")
+            self._base = self._place()
             linux.mount("tmpfs", self._base, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, "mode=0700")
             self._mounted.append(self._base)
             self.disks = open_disks(self.device, self.plan)
@@ -173,15 +176,27 @@ class _Workshop:
                 trouble = trouble or str(error)
         for loop in self._loops:
             loop.close()
-        if self._base:
+        if self._made:
             with contextlib.suppress(OSError):
-                os.rmdir(self._base)
+                os.rmdir(self._made)
         if not self.read_only:
             _flush(self.device)
         if trouble and _details and _details[0] is None:
             raise CloudExitError(f"the guest's file systems on {self.device} could not be unmounted", cause=trouble)
 
     # mounting
+
+    def _place(self) -> str:
+        """A directory to mount over, which no other process sees: one that is there already, so that not even an empty
+        directory is left behind by a killed run."""
+        needed = [self.device, *(disk.device for disk in self.plan.data_disks), self.keep, os.getcwd(), *sys.path]
+        needed += [sys.prefix, sys.base_prefix]
+        for path in ("/mnt", "/media"):
+            inside = any(f"{os.path.realpath(one)}/".startswith(f"{path}/") for one in needed)
+            if os.path.isdir(path) and not inside:
+                return path
+        self._made = tempfile.mkdtemp(prefix="cloudexit-")
+        return self._made
 
     def _find_root(self) -> Volume:
         candidates = [volume for volume in self.disks.boot.volumes if volume.kind in FILE_SYSTEMS]

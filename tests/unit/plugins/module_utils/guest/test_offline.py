@@ -136,6 +136,16 @@ def test_check_then_change_then_nothing(tiny: Guest, tmp_path: Path, monkeypatch
     assert clean(image) and loops(image) == "" and not list((tmp_path / "temporary").iterdir())
 
 
+def test_a_place_to_mount_that_hides_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shop = offline._Workshop("/mnt/disk", AdaptPlan(), read_only=True)
+    if Path("/media").is_dir():
+        assert shop._place() == "/media"
+    shop.keep = "/media/kept"
+    assert Path(shop._place()).parent == tmp_path
+    assert offline._Workshop("/mntx/disk", AdaptPlan(), read_only=True)._place() == "/mnt"
+
+
 def test_a_root_on_lvm(tiny: Guest, tmp_path: Path) -> None:
     text = """
     sys-vg { extent_size = 2048
@@ -234,7 +244,7 @@ def test_a_boot_partition_that_is_not_there(tiny: Guest, tmp_path: Path) -> None
 
 
 def test_no_room_for_the_initramfs(tiny: Guest, tmp_path: Path) -> None:
-    tiny.files({"/made": GOOD + bytes(14 * MIB)})
+    tiny.files({"/made": gzip.decompress(GOOD) + bytes(14 * MIB)})
     (tiny.root / "usr/sbin/mkinitramfs").write_text(MKINITRAMFS)
     image = disk(tiny, tmp_path / "disk", size=16)
     with pytest.raises(CloudExitError, match="No space left on device; the new initramfs has 14 MiB") as caught:
@@ -287,6 +297,7 @@ def test_killed_half_way_leaves_nothing_behind(tiny: Guest, tmp_path: Path) -> N
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert _until(lambda: loops(image) == ""), loops(image)
+    assert not list(tmp_path.glob("cloudexit-*"))
 
 
 def _until(true: Any, seconds: float = 20) -> bool:

@@ -268,8 +268,8 @@ def test_a_disk_larger_than_the_free_space(session: client.Session, control: vce
 
 def test_folders_are_made_once_by_whoever_comes_first(access: dict[str, Any], session: client.Session) -> None:
     path = f"deep-{uuid.uuid4().hex[:8]}/a%b/c"
-    places = [resolve(session, folder=path) for _ in range(3)]
-    sessions = [connect(access) for _ in places]
+    places = [resolve(session, folder=path) for dummy in range(3)]
+    sessions = [connect(access) for dummy in places]
     results: list[str] = []
     threads = [
         threading.Thread(target=lambda s=s, p=p: results.append(placement.ensure_folder(s, p)[0]))  # type: ignore[misc]

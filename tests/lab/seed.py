@@ -201,7 +201,7 @@ class _Seeding:
                         "name": server.name,
                         "running": server.running,
                         "guest": server.guest or None,
-                        "addresses": [a for _, a in server.addresses],
+                        "addresses": [a for dummy, a in server.addresses],
                     }
                     for ident, server in zip(ids, SERVERS, strict=True)
                 ],

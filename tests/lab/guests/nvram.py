@@ -63,7 +63,7 @@ def _store(image: bytes | bytearray) -> tuple[int, int]:
     if image[40:44] != b"_FVH":
         raise ValueError("not a firmware volume")
     start = struct.unpack_from("<H", image, 48)[0]
-    guid, size, kind, _state, _, _ = _STORE_HEADER.unpack_from(image, start)
+    guid, size, kind, _state, dummy, dummy = _STORE_HEADER.unpack_from(image, start)
     if guid != _STORE_GUID or kind != 0x5A:
         raise ValueError("no store of authenticated variables in the firmware volume")
     return start + _STORE_HEADER.size, start + size
@@ -73,7 +73,7 @@ def variables(image: bytes | bytearray) -> Iterator[tuple[str, bytes, int]]:
     """Each live variable: name, content, and the offset just behind it (of the free space, after the last one)."""
     at, end = _store(image)
     while at + _VARIABLE.size <= end:
-        begin, state, _, _, _, _, _, name_size, size, _guid = _VARIABLE.unpack_from(image, at)
+        begin, state, dummy, dummy, dummy, dummy, dummy, name_size, size, _guid = _VARIABLE.unpack_from(image, at)
         if begin != _START:
             return
         body = at + _VARIABLE.size

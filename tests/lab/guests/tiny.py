@@ -25,7 +25,7 @@ def _modules(tree: Path, kernel: str, names: tuple[str, ...]) -> list[str]:
     """Files of these modules and of what they need, below lib/modules/<kernel>."""
     needs = {}
     for line in (tree / "lib/modules" / kernel / "modules.dep").read_text().splitlines():
-        file, _, rest = line.partition(":")
+        file, dummy, rest = line.partition(":")
         needs[file] = rest.split()
     by_name = {Path(f).name.split(".")[0].replace("-", "_"): f for f in needs}
     found: list[str] = []
@@ -66,6 +66,7 @@ def make_tree(tree: Path, to: Path, kernel: str, public_key: str, root_uuid: str
     initramfs = to.with_name("initramfs")
     _skeleton(tree, initramfs, kernel, _EARLY, ())
     shutil.copy2(FILES / "tiny-initramfs", initramfs / "init")
+    (initramfs / "bin/sh").symlink_to("busybox")
     _skeleton(tree, to, kernel, MODULES, ("usr/sbin/dropbear",))
     applets = tools.in_chroot(tree, "busybox --list", what="busybox").split()
     for name in applets:

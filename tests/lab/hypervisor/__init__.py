@@ -72,7 +72,7 @@ def status(instance: Instance) -> list[dict[str, Any]]:
         if not guest.note:
             continue
         about = {k: guest.note.get(k) for k in ("started", "nics", "report", "report_seconds")}
-        side, _, ident = key.partition("-")
+        side, dummy, ident = key.partition("-")
         running = guest.running()
         pid = guest.proc.pid if running else None
         found.append(

@@ -137,14 +137,14 @@ class Source:
     def networks(self) -> dict[str, Network]:
         """The network of each NIC of each server, by MAC."""
         found = {}
-        for _, server in self._servers.values():
+        for _folder, server in self._servers.values():
             for nic in (server or {}).get("nics", []):
                 found[nic["mac"].lower()] = machines.server_network(nic)
         return found
 
     def networks_of(self, ident: str) -> list[Network]:
         """The networks of a server's NICs, in their order."""
-        _, server = self._servers.get(ident, ("", None))
+        _folder, server = self._servers.get(ident, ("", None))
         return [machines.server_network(n) for n in (server or {}).get("nics", [])]
 
     def busy(self) -> set[tuple[str, str]]:

@@ -29,7 +29,7 @@ def known(instance: Instance) -> dict[tuple[str, str], dict[int, int]]:
     """Every reservation: (side, MAC) -> {guest's port: port on this machine}."""
     found = {}
     for name, entry in _read(instance).items():
-        side, _, mac = name.partition("/")
+        side, dummy, mac = name.partition("/")
         found[side, mac] = {int(k): int(v) for k, v in entry.items()}
     return found
 

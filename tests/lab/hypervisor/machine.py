@@ -316,7 +316,7 @@ def report_of(console: bytes) -> dict[str, Any] | None:
     """What the guest said of itself last on its console (the line CLOUDEXIT-GUEST {json}); None when nothing yet."""
     found = None
     for line in console.splitlines():
-        _, mark, text = line.partition(b"CLOUDEXIT-GUEST ")
+        dummy, mark, text = line.partition(b"CLOUDEXIT-GUEST ")
         if mark:
             try:
                 said = json.loads(text.strip())

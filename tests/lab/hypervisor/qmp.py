@@ -61,7 +61,7 @@ class Qmp:
             if not got:
                 raise QmpError(f"{self.path.name}: the connection was closed")
             self._buffer += got
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        line, dummy, self._buffer = self._buffer.partition(b"\n")
         said: dict[str, Any] = json.loads(line)
         return said
 

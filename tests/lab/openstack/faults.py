@@ -68,4 +68,3 @@ def revoke_tokens(instance: Instance, username: str = "acme-operator") -> None:
         return True
 
     wait_for(refused, 60, "the services to refuse revoked tokens", every=0.2)
-

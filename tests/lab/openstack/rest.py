@@ -113,7 +113,7 @@ class Api:
         port_name, prefix = _PORTS[service]
         full = {"X-Auth-Token": self._authenticate(), **_HEADERS.get(service, {}), **(headers or {})}
         data = json.dumps(body).encode() if isinstance(body, dict | list) else body
-        status, _, answer = self._send(port_name, method, prefix + path, full, data)
+        status, dummy, answer = self._send(port_name, method, prefix + path, full, data)
         if status >= 400 and status not in ok:
             raise ApiError(status, f"{method} {service}{path}: {status} {answer[:500].decode(errors='replace')}")
         try:

@@ -132,9 +132,7 @@ def make_schemas(instance: Instance) -> None:
     database.create_all(instance)
     jobs = {
         "keystone": lambda: _keystone(instance),
-        "neutron": lambda: _manage(
-            instance, "neutron-db-manage", ("neutron.conf", "ml2.ini"), "upgrade", "heads"
-        ),
+        "neutron": lambda: _manage(instance, "neutron-db-manage", ("neutron.conf", "ml2.ini"), "upgrade", "heads"),
         "nova": lambda: _nova(instance),
         "octavia": lambda: _manage(instance, "octavia-db-manage", ("octavia.conf",), "upgrade", "head"),
         "cinder": lambda: _manage(instance, "cinder-manage", ("cinder.conf",), "db", "sync"),

@@ -86,7 +86,7 @@ def stop_guests(instance: Instance, timeout: float = 30.0) -> list[Path]:
         if server["power"] == "on" or guest_runs(folder):
             _set_power(folder, server, "kill")
     wait_for(
-        lambda: not any(guest_runs(f) for f, _ in servers(instance)), timeout, "the hypervisor to stop all guests"
+        lambda: not any(guest_runs(f) for f, dummy in servers(instance)), timeout, "the hypervisor to stop all guests"
     )
     return were_on
 
@@ -111,7 +111,7 @@ def _tables(instance: Instance) -> dict[tuple[str, str], str]:
     wanted = ", ".join(f"`{d}`.`{t}`" for d, t in rows if (d, t) not in _KEPT)
     found = {}
     for name, checksum in database.sql(instance, f"CHECKSUM TABLE {wanted}"):
-        schema, _, table = (name or "").partition(".")
+        schema, dummy, table = (name or "").partition(".")
         found[schema, table] = checksum or ""
     return found
 
@@ -176,9 +176,9 @@ def _moves(instance: Instance, meta: dict[str, Any]) -> list[tuple[bytes, bytes]
 
 def _rewrite(content: bytes, moves: list[tuple[bytes, bytes]]) -> bytes:
     # ports may overlap: first to names that nothing else has
-    for i, (old, _) in enumerate(moves):
+    for i, (old, dummy) in enumerate(moves):
         content = content.replace(old, b"\1%d\2" % i)
-    for i, (_, new) in enumerate(moves):
+    for i, (dummy, new) in enumerate(moves):
         content = content.replace(b"\1%d\2" % i, new)
     return content
 
@@ -372,4 +372,3 @@ def keep_pristine(instance: Instance, target: Path) -> None:
     kept = sorted(target.parent.glob("openstack-pristine-" + "?" * 12), key=lambda p: p.stat().st_mtime)
     for old in kept[:-_KEPT_PRISTINE]:
         shutil.rmtree(old, ignore_errors=True)
-

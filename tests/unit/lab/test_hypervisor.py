@@ -227,7 +227,7 @@ class FakeQemu(threading.Thread):
         self.heard: list[Any] = []
 
     def run(self) -> None:
-        connection, _ = self.server.accept()
+        connection, dummy = self.server.accept()
         with connection, connection.makefile("rw") as f:
             f.write('{"QMP": {}}\n')
             f.flush()
@@ -260,7 +260,7 @@ def test_boot_entry_in_firmware_variables() -> None:
     guid = "573e1c1d-927f-4231-b9ef-7d870c74c785"
     entry = nvram.BootEntry("debian", 1, 2048, 129024, guid, "\\EFI\\debian\\shimx64.efi")
     made = nvram.with_boot_entry(bytes(store), entry)
-    found = {name: content for name, content, _ in nvram.variables(made)}
+    found = {name: content for name, content, dummy in nvram.variables(made)}
     assert found["BootOrder"] == b"\0\0"
     option = found["Boot0000"]
     assert option[:4] == b"\1\0\0\0" and "debian".encode("utf-16-le") in option

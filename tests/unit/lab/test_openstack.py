@@ -95,7 +95,7 @@ def test_every_requirement_is_pinned() -> None:
     }
     wanted = [line.partition("==") for line in install.REQUIREMENTS.read_text().splitlines() if "==" in line]
     assert wanted
-    assert {name.lower() for name, _, _ in wanted} <= names
+    assert {name.lower() for name, dummy, dummy in wanted} <= names
 
 
 # database
@@ -224,7 +224,7 @@ def test_the_seed_is_what_the_tests_count_on() -> None:
     running = [s for s in seed.SERVERS if s.running and s.guest]
     assert [s.name for s in running] == ["web-1", "web-2"]
     assert {s.firmware for s in running} == {"bios", "uefi"}
-    flavors = {name for name, *_ in schema.FLAVORS}
+    flavors = {name for name, *dummy in schema.FLAVORS}
     assert {s.flavor for s in seed.SERVERS} <= flavors
     assert {d.kind for s in seed.SERVERS for d in s.disks} <= set(schema.VOLUME_TYPES)
 

@@ -42,13 +42,14 @@ class Engine:
         self.asked.append((device, plan, check))
         if plan.mode == "none":
             return AdaptResult()
-        if isinstance(self.error, Refused):
-            raise self.error
+        error = self.error
+        if isinstance(error, Refused):
+            raise error
         files = [] if self.done else [CHANGE]
         if files and not check:
             before_write()
-            if self.error:
-                raise self.error
+            if error is not None:
+                raise error
             self.done += 1
         return AdaptResult(bool(files), files, Facts(name="Debian"), ["a note"], 1.0)
 

@@ -37,6 +37,4 @@ class BindEverything(api.MechanismDriver):
         address = payload.latest_state
         status = constants.FLOATINGIP_STATUS_ACTIVE if address.get("port_id") else constants.FLOATINGIP_STATUS_DOWN
         routing = directory.get_plugin(plugin_types.L3)
-        routing.update_floatingip_status(
-            payload.context.elevated(), payload.resource_id or address["id"], status
-        )
+        routing.update_floatingip_status(payload.context.elevated(), payload.resource_id or address["id"], status)

@@ -312,9 +312,7 @@ class LabDriver(fake.FakeDriver):
     def snapshot(self, context, instance, image_id, update_task_state):
         self._load(instance.uuid)
         update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
-        update_task_state(
-            task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD
-        )
+        update_task_state(task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD)
         name = self._glance.get(context, image_id)["name"]
         about = {"name": name, "status": "active", "disk_format": "raw", "container_format": "bare"}
         with open(self._in(instance.uuid, "disk"), "rb") as f:
@@ -349,16 +347,12 @@ class LabDriver(fake.FakeDriver):
         block_device_info=None,
         power_on=True,
     ):
-        self.spawn(
-            context, instance, image_meta, None, None, allocations, network_info, block_device_info, power_on
-        )
+        self.spawn(context, instance, image_meta, None, None, allocations, network_info, block_device_info, power_on)
 
     def finish_revert_migration(
         self, context, instance, network_info, migration, block_device_info=None, power_on=True
     ):
-        self.spawn(
-            context, instance, instance.image_meta, None, None, None, network_info, block_device_info, power_on
-        )
+        self.spawn(context, instance, instance.image_meta, None, None, None, network_info, block_device_info, power_on)
 
     def confirm_migration(self, context, migration, instance, network_info):
         return None

@@ -45,7 +45,7 @@ def fault(name: str, /, **values: Any) -> Any:
 )
 def test_faults(name: str, values: dict[str, Any], kind: type[CloudExitError], text: str) -> None:
     error = vmomi.translate(fault(name, **values), "cannot do it")
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert str(error).startswith("cannot do it") and text in str(error)
 
 

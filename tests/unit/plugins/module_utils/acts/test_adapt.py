@@ -147,7 +147,7 @@ def test_stopped_between_hash_and_change_uses_the_manifest(engine: Engine, work:
 
 def test_a_refusal_is_not_dirty(engine: Engine, work: adapt.Work) -> None:
     engine.before = fail(Refused("no"))
-    for _ in range(2):
+    for dummy in range(2):
         with pytest.raises(Refused, match="no"):
             adapt.run(work)
 

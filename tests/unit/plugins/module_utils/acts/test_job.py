@@ -127,7 +127,12 @@ print("started")
 """
     path = os.pathsep.join(entry for entry in sys.path if entry)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, env={**os.environ, "PYTHONPATH": path}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
     record = job.Record(tmp_path / "state", "j1")

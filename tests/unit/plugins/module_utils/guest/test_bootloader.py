@@ -48,7 +48,7 @@ def test_nothing_that_could_stand_in(esp: Guest) -> None:
 
 def test_two_vendors(esp: Guest) -> None:
     esp.files({"/EFI/ubuntu/grubx64.efi": b"MZother"})
-    changes, _, warnings = loader(esp)
+    changes, dummy, warnings = loader(esp)
     assert changes == {"/EFI/BOOT/BOOTX64.EFI": "MZgrub"}
     assert warnings == ["ESP holds the loaders of debian, ubuntu; that of debian was taken"]
 

@@ -61,7 +61,7 @@ def test_a_dependency_that_is_missing_is_reason_enough_to_build(guest: Guest) ->
 
 def test_an_initramfs_that_cannot_be_read_is_built_anew(guest: Guest) -> None:
     guest.files({f"/boot/initrd.img-{VERSION}": b"something else"})
-    _, decision = decide(guest)
+    dummy, decision = decide(guest)
     assert decision.rebuild
     assert any("cannot be read" in warning for warning in decision.warnings)
 
@@ -130,13 +130,13 @@ def test_a_red_hat_guest(guest: Guest) -> None:
     ],
 )
 def test_what_is_refused(guest: Guest, files: dict[str, Any], told: str) -> None:
-    _, decision = decide(guest.files(files))
+    dummy, decision = decide(guest.files(files))
     assert [reason for reason in decision.refusals if told in reason], decision.refusals
 
 
 def test_all_reasons_are_told_together(guest: Guest) -> None:
     guest.files({"/etc/os-release": "ID=x\n", "/etc/fstab": "/dev/vdz1 / ext4 defaults 0 1\n"})
-    _, decision = decide(guest, hardware={"controllers": ["sata"], "nics": ["e1000"]})
+    dummy, decision = decide(guest, hardware={"controllers": ["sata"], "nics": ["e1000"]})
     assert len(decision.refusals) == 4
 
 
@@ -165,7 +165,7 @@ def test_agents_of_the_source_are_masked_only_offline(guest: Guest) -> None:
 def test_agents_stay_online_and_where_they_are_wanted(guest: Guest) -> None:
     guest.files({"/usr/lib/systemd/system/qemu-guest-agent.service": "[Unit]\n"})
     for options in ({"offline": False}, {"disable_agents": False}):
-        tree, _ = decide(guest, **options)  # type: ignore[arg-type]
+        tree, dummy = decide(guest, **options)  # type: ignore[arg-type]
         assert not [change for change in tree.changes() if "qemu-guest-agent" in change.path]
 
 

@@ -181,7 +181,7 @@ def test_another_mac_is_written_everywhere(bare: Guest) -> None:
     tree = Tree(str(bare.root))
     nic = Nic(A, new_mac=NEW)
     found = network.read_network(tree)
-    names, problems, _ = network.pair([nic], found)
+    names, problems, dummy = network.pair([nic], found)
     assert (names, problems) == ({0: "ens4"}, [])
     network.pin(tree, [nic], names, found)
     tree.commit()
@@ -195,7 +195,7 @@ def test_another_mac_is_written_everywhere(bare: Guest) -> None:
 
 def test_a_mac_that_is_not_known_yet(bare: Guest) -> None:
     bare.files({"/etc/network/interfaces": "iface ens4 inet dhcp\n"})
-    names, problems, _ = names_of(bare, Nic(A, keep_mac=False))
+    names, problems, dummy = names_of(bare, Nic(A, keep_mac=False))
     assert names == [None]
     assert "keep the MAC, or give the new one" in problems[0]
 

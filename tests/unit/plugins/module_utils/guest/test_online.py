@@ -110,7 +110,7 @@ def test_the_first_original_is_kept(guest: Guest, system: Played) -> None:
 
 def test_killed_before_anything_was_written(guest: Guest, system: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     before = guest.snapshot()
-    monkeypatch.setattr(online.Tree, "commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(online.Tree, "commit", lambda *dummy: (dummy for dummy in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         prepare(system)
     back = online.restore(system=system)

@@ -34,7 +34,7 @@ class Engine:
     def __init__(self) -> None:
         self.asked: list[tuple[str, AdaptPlan, bool]] = []
         self.done = 0
-        self.error: Exception | None = None
+        self.errors: list[CloudExitError] = []
 
     def adapt(
         self, device: str, plan: AdaptPlan, *, check: bool, before_write: Callable[[], None], **_: Any
@@ -42,13 +42,13 @@ class Engine:
         self.asked.append((device, plan, check))
         if plan.mode == "none":
             return AdaptResult()
-        error = self.error
-        if isinstance(error, Refused):
-            raise error
+        for error in self.errors:
+            if isinstance(error, Refused):
+                raise error
         files = [] if self.done else [CHANGE]
         if files and not check:
             before_write()
-            if error is not None:
+            for error in self.errors:
                 raise error
             self.done += 1
         return AdaptResult(bool(files), files, Facts(name="Debian"), ["a note"], 1.0)
@@ -110,17 +110,17 @@ def test_a_workload_that_is_copied_as_it_is(call_module: Call, engine: Engine, d
 
 def test_half_adapted(call_module: Call, engine: Engine, disks: Path) -> None:
     asked = {"workload": variable(), "clones": CLONES, "state_dir": str(disks / "state"), "hash_before": False}
-    engine.error = CloudExitError("the initramfs could not be built")
+    engine.errors = [CloudExitError("the initramfs could not be built")]
     for told in ("failed half way", "may be half adapted"):
         failed = call_module("guest_adapt", asked)
         assert failed["failed"] and failed["dirty"] and failed["retryable"] and told in failed["msg"]
-    engine.error = None
+    engine.errors = []
     renewed = [{**CLONES[0], "clone": "clone-c"}, CLONES[1]]
     assert call_module("guest_adapt", {**asked, "clones": renewed})["changed"]
 
 
 def test_refused(call_module: Call, engine: Engine, disks: Path) -> None:
-    engine.error = Refused("The guest", cause="it is a Windows")
+    engine.errors = [Refused("The guest", cause="it is a Windows")]
     failed = call_module("guest_adapt", {"workload": variable(), "clones": CLONES, "state_dir": str(disks / "state")})
     assert failed["failed"] and failed["error"] == "Refused" and not failed.get("dirty")
 

@@ -314,9 +314,8 @@ def _until(true: Any, seconds: float = 20) -> bool:
 def _children(pid: int) -> str:
     """The names of all processes below one."""
     names = ""
-    for child in subprocess.run(
-        ["ps", "-o", "pid=,comm=", "--ppid", str(pid)], capture_output=True, text=True
-    ).stdout.splitlines():
+    listed = ["ps", "-o", "pid=,comm=", "--ppid", str(pid)]
+    for child in subprocess.run(listed, capture_output=True, text=True, check=False).stdout.splitlines():
         number, name = child.split(None, 1)
         names += f" {name}{_children(int(number))}"
     return names

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any, TypeVar
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vsphere
@@ -113,17 +112,12 @@ def _phase(workload: Workload, cloud: Cloud, source: Server, machine: Machine | 
         stale = not source.off
         frozen = parse_time(machine.marks.get("frozen_at", ""))
         if not stale and frozen is not None:
-            stale = _ran_after(cloud, workload.server_id, frozen)
+            stale = server.out_of_date(frozen, server.last_power_change(cloud, workload.server_id))
         return ("planned", True) if stale else (machine.state, False)
     raise Conflict(
         f"The machine {machine.name!r} ({machine.ref}) of {workload.host} has the unknown state {machine.state!r}",
         hint="Nothing was changed. Look at its cloudexit.* settings, or remove it.",
     )
-
-
-def _ran_after(cloud: Cloud, server_id: str, frozen: datetime) -> bool:
-    changed = server.last_power_change(cloud, server_id)
-    return changed is not None and changed > frozen
 
 
 def _after_start(source: Server, machine: Machine, fence: str, check: bool) -> list[str]:

@@ -34,7 +34,11 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.ma
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import server as servers
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.rest import call, pages
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.server import backoff, parse_time
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.server import (
+    backoff,
+    out_of_date,
+    parse_time,
+)
 
 SERVER_KEY = "cloudexit_server"
 """Metadata key of snapshots and clones: the source server's id, so one filtered list finds all of a workload."""
@@ -359,8 +363,8 @@ class Bench:
         to_attach: list[tuple[Disk, Volume]] = []
         for disk in disks:
             copies = [v for v in found.volumes if v.source == disk.volume and v.id not in renew]
-            clone = self._best_clone([v for v in copies if not _stale(v.frozen, since)])
-            mine = [s for s in found.snapshots if s.volume == disk.volume and not _stale(s.created, since)]
+            clone = self._best_clone([v for v in copies if not out_of_date(v.frozen, since)])
+            mine = [s for s in found.snapshots if s.volume == disk.volume and not out_of_date(s.created, since)]
             snapshot = self._best_snapshot([s for s in mine if clone is None or s.id == clone.snapshot] or mine)
             if snapshot is not None:
                 keep_snapshots.add(snapshot.id)
@@ -563,10 +567,6 @@ def _stuck(kind: str, object_id: str, status: str) -> Conflict:
         cause=f"the source cloud reports it as {status}",
         hint=f"Have its operator reset it ({command} --state error {object_id}), then run again.",
     )
-
-
-def _stale(made: datetime | None, since: datetime | None) -> bool:
-    return since is not None and (made is None or made < since)
 
 
 def _snapshot_filter(cloud: Cloud, mark: dict[str, str]) -> tuple[str | None, dict[str, str] | None]:

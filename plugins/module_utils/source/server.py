@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
@@ -36,6 +36,8 @@ _RUNS_AGAIN = frozenset(
     {"create", "start", "stop", "reboot", "rebuild", "resume", "unpause", "unshelve", "restore", "resize"}
 )
 """Instance actions that a disk's content may change by, or that end a time in which it could."""
+SKEW = timedelta(seconds=5)
+"""By how much the clocks of Nova and Cinder may differ. A server is not started and stopped again in less."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def last_power_change(cloud: Cloud, server_id: str) -> datetime | None:
         if str(action.get("action", "")).lower() in _RUNS_AGAIN
     ]
     return max((moment for moment in times if moment is not None), default=None)
+
+
+def out_of_date(made: datetime | None, since: datetime | None) -> bool:
+    """Whether what was frozen at `made` is older than the server's last power change `since`."""
+    return since is not None and (made is None or made + SKEW < since)
 
 
 def require_movable(server: Server, marks: Marks) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 
 import pytest
 
@@ -149,6 +150,17 @@ def test_a_snapshot_from_before_the_server_last_ran_is_not_used(cloud: FakeOpenS
     assert not {c.clone for c in old} & {c.clone for c in new}
     assert not {c.snapshot for c in old} & {c.snapshot for c in new}
     assert len(cloud.ours()) == 4
+
+
+def test_clocks_that_differ_a_little_do_not_make_a_snapshot_old(cloud: FakeOpenStack) -> None:
+    """Cinder's clock is behind Nova's: the snapshot seems to have been made before the server was stopped."""
+    first = bench(cloud).present(WANTED)
+    made = min(str(cloud.snapshots[clone.snapshot]["created_at"]) for clone in first)
+    moment = server.parse_time(made)
+    assert moment is not None
+    assert bench(cloud).present(WANTED, moment + timedelta(seconds=4)) == first
+    later = bench(cloud).present(WANTED, moment + timedelta(seconds=8))
+    assert not {c.clone for c in later} & {c.clone for c in first}
 
 
 def test_a_clone_that_was_handed_out_is_not_fresh_and_can_be_renewed(cloud: FakeOpenStack) -> None:

@@ -168,10 +168,10 @@ class Lines:
             if percent == before and last:
                 continue
             self.shown[key] = (percent, moment)
-            display.display(
-                f"{self.host}  disk {disk['index'] + 1}/{len(disks)}  {disk['phase']}  {percent:3d}%  "
-                f"{status.get('rate', 0) / 1e6:.0f} MB/s  eta {_clock(status.get('eta_s'))}"
-            )
+            text = f"{self.host}  disk {disk['index'] + 1}/{len(disks)}  {disk['phase']}  {percent:3d}%"
+            if status.get("rate"):
+                text += f"  {status['rate'] / 1e6:.0f} MB/s  eta {_clock(status.get('eta_s'))}"
+            display.display(text)
 
     def _say(self, stage: str, moment: float, status: dict[str, Any]) -> None:
         _percent, when = self.shown.get((stage,), (0, 0.0))

@@ -15,7 +15,7 @@ TOOL_ENV = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.l
 	ANSIBLE_NOCOLOR=1 NO_COLOR=1
 PYTEST = $(TOOL_ENV) $(PY) -m pytest
 
-.PHONY: help venv demo test test-unit test-integration soak bench lint sanity lab-up lab-down build clean distclean
+.PHONY: help venv packages demo test test-unit test-integration soak bench lint sanity lab-up lab-down build clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -23,14 +23,17 @@ help: ## this list
 venv: ## the Python environment that the rest uses (.lab/venv)
 	@tests/tools/venv.sh
 
+packages: venv ## the Debian packages that the lab and the tests use; only what is missing is installed
+	@$(PY) -m tests.lab packages
+
 demo: venv ## move machines that really run from OpenStack to vSphere, in the lab; ends with a report to open
 	@$(TOOL_ENV) $(PY) -m tests.lab.demo
 
-test: lint sanity ## all that must pass before a change lands
+test: lint sanity packages ## all that must pass before a change lands
 	$(say) "unit, integration and end-to-end tests (one lab start)"
 	@$(PYTEST) -m "not soak" tests/unit tests/integration tests/end_to_end
 
-test-unit: venv ## unit tests alone, under a minute, no lab
+test-unit: packages ## unit tests alone, under a minute, no lab
 	$(say) "unit tests"
 	@$(PYTEST) -m "not soak" -q tests/unit
 

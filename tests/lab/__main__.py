@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     up = add("up", "install what is missing, make what is new, start what does not run")
     up.add_argument("--base-port", type=int, help="the first of the instance's 400 ports (default: 21000)")
     up.add_argument("--only", action="append", choices=parts.NAMES, help="only this part; may be repeated")
+    add("packages", "install the Debian packages that the lab and the tests need and that are missing")
     down = add("down", "stop everything of the instance, by pid")
     down.add_argument("--wipe", action="store_true", help="and remove its data; the caches stay")
     reset = add("reset", "go back to a saved state within seconds")
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         packages.require_host()
         parts.up(instance, args.only)
         instance.say(f"up after {time.monotonic() - began:.0f} s; settings: source {instance.dir / 'env.sh'}")
+    elif args.command == "packages":
+        parts.ensure_packages(instance)
     elif args.command == "ports":
         for name, offset in PORTS.items():
             print(f"{instance.base_port + offset:6} {name}")

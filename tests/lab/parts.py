@@ -23,9 +23,12 @@ from types import ModuleType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from . import packages
+from .guests import tools as guest_tools
 from .paths import Instance, fail, running_procs, stop_all, write_atomic
 
 NAMES = ("openstack", "attach_shim", "vcenter", "hypervisor")
+READER_PACKAGES = ("btrfs-progs", "fdisk", "lz4", "mtools", "qemu-utils", "util-linux", "zstd")
+"""What the collection uses on a reader host (bindep.txt), and what its tests make disks with."""
 SEEDED = "seeded"
 AFTER_UP = "up"
 
@@ -61,14 +64,26 @@ def _modules(only: Sequence[str] | None = None) -> list[ModuleType]:
     return found
 
 
+def _packages(modules: Sequence[ModuleType]) -> dict[str, None]:
+    return dict.fromkeys(p for m in modules if hasattr(m, "packages") for p in m.packages())
+
+
+def ensure_packages(instance: Instance) -> None:
+    """Install what is missing of the Debian packages that the lab, its guests and the tests of the collection need."""
+    wanted = [*_packages(_modules()), *guest_tools.HOST_PACKAGES, *READER_PACKAGES]
+    missing = packages.missing_packages(wanted)
+    if missing:
+        packages.require_host(f"installing {' '.join(missing)}")
+        packages.ensure(missing, instance.say)
+
+
 @alone
 def up(instance: Instance, only: Sequence[str] | None = None) -> None:
     """Bring all parts up and keep the state after it under ``up``."""
     instance.make_dirs()
     instance.update_env(name=instance.name, base_port=instance.base_port)
     modules = _modules(only)
-    wanted = [p for m in modules if hasattr(m, "packages") for p in m.packages()]
-    packages.ensure(dict.fromkeys(wanted), instance.say)
+    packages.ensure(_packages(modules), instance.say)
     for module in modules:
         if hasattr(module, "up"):
             module.up(instance)

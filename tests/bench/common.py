@@ -8,7 +8,8 @@ Every benchmark writes `.lab/bench/<name>.json`:
     {"name": ..., "machine": {...}, "conditions": {...},
      "rows": [{"what": ..., "ours": ..., "peer": ..., "unit": ..., "ratio": ...}]}
 
-`ours` and `peer` are medians, `ratio` is the median of the pairs' ratios; it is above 1 where we are ahead.
+`ours` and `peer` are medians, `ratio` is the median of the pairs' ratios; it is above 1 where we are ahead. Where there
+is no peer, `peer` and `ratio` are null.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def write_result(name: str, conditions: Mapping[str, Any], rows: Sequence[Mappin
     width = max((len(entry["what"]) for entry in rows), default=0)
     for entry in rows:
         ratio = "" if entry["ratio"] is None else f"ratio {entry['ratio']:g}"
-        say(f"  {entry['what']:<{width}}  {entry['ours']:>12g}  {entry['peer']:>12g}  {entry['unit']:<6} {ratio}")
+        peer = "-" if entry["peer"] is None else f"{entry['peer']:g}"
+        say(f"  {entry['what']:<{width}}  {entry['ours']:>12g}  {peer:>12}  {entry['unit']:<6} {ratio}")
     say(f"  written: {path.relative_to(CHECKOUT)}")
     return path
 

@@ -276,6 +276,7 @@ def running(image: Image, tmp_path: Path) -> Iterator[dict[str, Any]]:
                 "ansible_ssh_private_key_file": image.info["ssh"]["key"],
                 "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
                 "ansible_ssh_timeout": 120,
+                "ansible_python_interpreter": "/usr/bin/python3",
             },
         }
     finally:

@@ -281,7 +281,7 @@ def parse_time(text: str) -> datetime | None:
 
 def backoff(step: int, *, first: float = 0.5, most: float = 5.0) -> float:
     """Seconds to wait before poll number `step` (from 0): grows to `most`, with a little jitter."""
-    return float(min(most, first * 1.5**step) * random.uniform(0.85, 1.15))
+    return float(min(most, first * 1.5 ** min(step, 50)) * random.uniform(0.85, 1.15))
 
 
 def _bring(

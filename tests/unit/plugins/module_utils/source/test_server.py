@@ -158,3 +158,8 @@ def test_the_last_power_change_ignores_what_does_not_change_a_disk(cloud: FakeOp
     assert server.last_power_change(cloud, "server-1") == stopped
     cloud.act("server-1", "start")
     assert server.last_power_change(cloud, "server-1") > stopped
+
+
+def test_waiting_for_hours_is_no_overflow() -> None:
+    assert 0.4 < server.backoff(0) < 0.6
+    assert all(4 < server.backoff(step) < 6 for step in (10, 1_000, 100_000))

@@ -60,8 +60,8 @@ def test_source_still_holds_what_was_moved(summary: dict[str, Any], lab: Lab) ->
 def test_hardware_is_what_the_plan_says(summary: dict[str, Any], lab: Lab) -> None:
     reports = {entry["report"]["hostname"]: entry for entry in _running(lab, "target")}
     for machine in Control(lab.instance).machines()[1]:
-        assert {disk["controller"] for disk in machine["disks"]} == {"ParaVirtualSCSIController"}
-        assert {nic["type"] for nic in machine["nics"]} == {"VirtualVmxnet3"}
+        assert {disk["controller"] for disk in machine["disks"]} == {"pvscsi"}
+        assert {nic["type"] for nic in machine["nics"]} == {"vmxnet3"}
     assert {entry["report"]["storage"] for entry in reports.values()} == {"vmw_pvscsi"}
     assert {entry["report"]["nic"] for entry in reports.values()} == {"vmxnet3"}
     firmwares = sorted(machine["firmware"] for machine in Control(lab.instance).machines()[1])

@@ -124,7 +124,7 @@ def rows(cost: Cost, again: Cost, count: int) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.wave", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.wave", description=str(__doc__).partition("\n")[0])
     parser.add_argument("--name", default=DEFAULT_NAME, help="the lab instance (default: %(default)s)")
     parser.add_argument("--count", type=int, default=wave.COUNT, help="workloads (default: %(default)s)")
     options = parser.parse_args(arguments)

@@ -305,6 +305,10 @@ def test_no_guest_where_none_is_wanted(instance: Instance) -> None:
 class FakeGuest:
     """Stands for a QEMU process in the loop's decisions."""
 
+    @staticmethod
+    def adopt(*_: Any) -> dict[str, Any]:
+        return {}
+
     def __init__(self, instance: Instance, key: str) -> None:
         self.key = key
         self.note: dict[str, Any] = {}
@@ -355,7 +359,7 @@ class FakeGuest:
 def test_a_guest_that_switched_itself_off_stays_off_until_switched_on_again(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.lab.hypervisor.daemon.Guest.__new__", lambda cls, *a: FakeGuest(*a))
+    monkeypatch.setattr("tests.lab.hypervisor.daemon.Guest", FakeGuest)
     folder = put_server(instance, "on", b"\xeb\x63" + bytes(508) + b"\x55\xaa")
     source = Source(instance, lambda _: None, "tcg")
 
@@ -392,7 +396,7 @@ class FakeControl:
 
 @pytest.fixture
 def target(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("tests.lab.hypervisor.daemon.Guest.__new__", lambda cls, *a: FakeGuest(*a))
+    monkeypatch.setattr("tests.lab.hypervisor.daemon.Guest", FakeGuest)
     put_server(instance, "off")
     source = Source(instance, lambda _: None, "tcg")
     source.step(False)

@@ -10,32 +10,19 @@ What could not be read is a finding and says so in `read`; a list that is empty 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.schema import doc
 
 KIND = "cloudexit.estate"
 VERSION = 1
 
-KINDS = (
-    "servers",
-    "volumes",
-    "snapshots",
-    "images",
-    "ports",
-    "networks",
-    "subnets",
-    "security_groups",
-    "floating_ips",
-)
-"""The kinds of objects that an estate holds, in the order of the document."""
-
 Severity = Literal["blocker", "warning", "information"]
-ReadState = Literal["complete", "partial", "not_read"]
+ReadState = Literal["complete", "partial", "not_read", "absent"]
 
 
 @dataclass(frozen=True)
@@ -288,10 +275,37 @@ class FloatingIp:
 
 
 @dataclass(frozen=True)
+class Resource:
+    """An object of any other kind, as its service shows it."""
+
+    id: str = field(metadata=doc("id, or the name where the service has no ids"))
+    name: str = field(default="", metadata=doc("name"))
+    status: str = field(default="", metadata=doc("state that the service shows"))
+    created: str = field(default="", metadata=doc("when it was made, as the service writes it"))
+    size_gib: float = field(default=0.0, metadata=doc("what it stores, GiB; 0 where it stores nothing or does not say"))
+    parent: str = field(default="", metadata=doc("id of what it is a part of: a listener's load balancer"))
+    properties: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=doc("all else that the service shows, without what changes by itself and without secrets"),
+    )
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the source cloud, and whether it could be read."""
+
+    name: str = field(metadata=doc("name of the service, or its type in the catalogue where nothing here knows it"))
+    state: ReadState = field(
+        metadata=doc("complete, partial, not_read; absent: the cloud has no such service in this region")
+    )
+    kinds: list[str] = field(default_factory=list, metadata=doc("kinds of objects that were asked for"))
+
+
+@dataclass(frozen=True)
 class Subject:
     """The object that a finding is about."""
 
-    kind: str = field(metadata=doc("one of the estate's kinds, or `tenant`"))
+    kind: str = field(metadata=doc("one of the estate's kinds, `services` or `tenant`"))
     id: str = field(default="", metadata=doc("id; empty for a whole kind"))
     name: str = field(default="", metadata=doc("name"))
 
@@ -305,6 +319,9 @@ class Finding:
     subject: Subject = field(metadata=doc("what it is about"))
     seen: str = field(metadata=doc("what was seen"))
     action: str = field(default="", metadata=doc("what will be done about it, or what a person must do"))
+    seen_fr: str = field(default="", metadata=doc("what was seen, in French"))
+    action_fr: str = field(default="", metadata=doc("what will be done about it, in French"))
+    data_gap: bool = field(default=False, metadata=doc("whether it is about data that are lacking"))
 
 
 @dataclass(frozen=True)
@@ -314,7 +331,8 @@ class Estate:
     kind: str = field(metadata=doc(f"always {KIND}"))
     version: int = field(metadata=doc("version of this form"))
     tenant: Tenant = field(metadata=doc("the source project"))
-    read: dict[str, ReadState] = field(metadata=doc("for each kind: complete, partial or not_read"))
+    read: dict[str, ReadState] = field(metadata=doc("for each kind: complete, partial, not_read or absent"))
+    services: list[Service] = field(default_factory=list, metadata=doc("services, and whether they could be read"))
     findings: list[Finding] = field(default_factory=list, metadata=doc("what could not be read"))
     servers: list[Server] = field(default_factory=list, metadata=doc("servers"))
     volumes: list[Volume] = field(default_factory=list, metadata=doc("volumes"))
@@ -325,14 +343,20 @@ class Estate:
     subnets: list[Subnet] = field(default_factory=list, metadata=doc("subnets"))
     security_groups: list[SecurityGroup] = field(default_factory=list, metadata=doc("security groups"))
     floating_ips: list[FloatingIp] = field(default_factory=list, metadata=doc("floating addresses"))
+    resources: dict[str, list[Resource]] = field(default_factory=dict, metadata=doc("all other kinds, by kind"))
 
     def digest(self) -> str:
         """`sha256:…` of the content."""
         return schema.digest(schema.dump(self))
 
     def counts(self) -> dict[str, int]:
-        """How many objects of each kind."""
-        return {kind: len(getattr(self, kind)) for kind in KINDS}
+        """How many objects of each kind that was read."""
+        return {kind: len(self.of(kind)) for kind in kinds.KINDS if self.read.get(kind) in ("complete", "partial")}
+
+    def of(self, kind: str) -> Sequence[Any]:
+        """All objects of a kind, sorted by id; none where the kind was not read."""
+        found: Sequence[Any] = getattr(self, kind) if kind in kinds.TYPED else self.resources.get(kind, [])
+        return found
 
 
 def dump(estate: Estate) -> dict[str, Any]:
@@ -375,9 +399,11 @@ def loads(text: str | bytes, what: str = "The estate") -> Estate:
 
 
 def _repeated(estate: Estate) -> Iterable[Problem]:
-    for kind in KINDS:
+    typed = {kind: getattr(estate, kind) for kind in kinds.TYPED}
+    others = {schema.join("resources", kind): entries for kind, entries in estate.resources.items()}
+    for where, entries in {**typed, **others}.items():
         seen: set[str] = set()
-        for index, entry in enumerate(getattr(estate, kind)):
+        for index, entry in enumerate(entries):
             if entry.id in seen:
-                yield Problem(f"{kind}[{index}].id", f"{entry.id} is there twice")
+                yield Problem(f"{where}[{index}].id", f"{entry.id} is there twice")
             seen.add(entry.id)

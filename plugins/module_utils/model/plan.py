@@ -79,9 +79,7 @@ def _memory(value: int) -> str | None:
 class Tenant:
     """The source project."""
 
-    name: str = field(
-        metadata=doc("short name of the tenant; the owner marks carry it", check=_filled)
-    )
+    name: str = field(metadata=doc("short name of the tenant; the owner marks carry it", check=_filled))
     project_id: str = field(metadata=doc("id of the source project", check=_filled))
     region: str = field(default="", metadata=doc("region of the source cloud"))
     cloud: str | None = field(

@@ -157,7 +157,8 @@ def _inner(kind: Any) -> tuple[Any, str]:
     if origin is list:
         return (args[0], "[]") if dataclasses.is_dataclass(args[0]) else (None, "")
     if origin is dict:
-        return (args[1], ".*") if dataclasses.is_dataclass(args[1]) else (None, "")
+        found, suffix = _inner(args[1])
+        return found, f".*{suffix}"
     return (kind, "") if dataclasses.is_dataclass(kind) else (None, "")
 
 

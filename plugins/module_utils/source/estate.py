@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds as kinds_of
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud, translate
 
@@ -80,7 +81,7 @@ class _Rows:
 def read(
     cloud: Cloud,
     *,
-    kinds: Sequence[str] = model.KINDS,
+    kinds: Sequence[str] = kinds_of.TYPED,
     page_size: int = PAGE_SIZE,
     threads: int = 6,
     retry_seconds: float = RETRY_SECONDS,
@@ -254,7 +255,7 @@ def _assemble(cloud: Cloud, found: Mapping[str, _Rows]) -> model.Estate:
     for kind, listing in found.items():
         if listing.reason:
             findings.append(_not_read(kind, listing))
-        if kind in model.KINDS:
+        if kind in kinds_of.TYPED:
             read[kind] = "complete" if not listing.reason else "partial" if listing.rows else "not_read"
     if "flavors" in found and found["flavors"].reason:
         read["servers"] = "partial" if read.get("servers") == "complete" else read["servers"]

@@ -14,11 +14,12 @@ import yaml
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as e
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.kinds import TYPED
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import draft as drafting
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import emit
 
 HOSTILE = "a b'\"{{ 7*7 }}/../é"
-READ: dict[str, e.ReadState] = dict.fromkeys(e.KINDS, "complete")
+READ: dict[str, e.ReadState] = dict.fromkeys(TYPED, "complete")
 FULL = drafting.Options(
     tenant="acme",
     cloud="lab",

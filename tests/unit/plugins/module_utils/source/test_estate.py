@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate as reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud, SourceAuth, connect
 from tests.unit.openstack_http import FakeCloud, ident, port, server, volume
@@ -56,7 +57,7 @@ def test_what_a_server_needs(fake: FakeCloud) -> None:
         }
     )
     estate = read(fake).estate
-    assert set(estate.read.values()) == {"complete"} and set(estate.read) == set(model.KINDS)
+    assert set(estate.read.values()) == {"complete"} and set(estate.read) == set(kinds.TYPED)
     assert estate.findings == []
     assert estate.tenant == model.Tenant(
         project_id=ident("project acme"), project_name="acme", domain_id="default", region="RegionOne"
@@ -128,7 +129,7 @@ def test_calls_grow_with_pages(fake: FakeCloud) -> None:
     result = read(fake, page_size=10)
     assert len(result.estate.servers) == len(result.estate.volumes) == len(result.estate.ports) == 25
     assert fake.lists("servers") == 3 and fake.lists("networks") == 1
-    assert result.calls == sum(fake.lists(kind) for kind in model.KINDS if kind != "floating_ips") + 1
+    assert result.calls == sum(fake.lists(kind) for kind in kinds.TYPED if kind != "floating_ips") + 1
     assert not fake.writes()
 
 

@@ -76,15 +76,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import report as act
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import evidence, report
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import evidence
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import migration
 
 
 def write(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     path = params["dest"] or os.path.join(params["evidence"], "report.html")
     data = act.gather(params["evidence"], params["plan"])
-    page = report.render(data)
+    page = migration.render(data)
     changed = evidence.read_text(path) != page
     if changed and not module.check_mode:
         evidence.write_atomic(path, page, 0o644)

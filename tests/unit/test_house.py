@@ -37,7 +37,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "guest": {"model"},
     "planning": {"model"},
     "ledger": {"model"},
-    "acts": {"model", "source", "target", "disk", "guest", "planning", "ledger"},
+    "reports": {"model"},
+    "acts": {"model", "source", "target", "disk", "guest", "planning", "ledger", "reports"},
     # The door to Ansible: what modules have in common.
     "module": {"model"},
     "arguments": {"model", "acts", "source", "target"},

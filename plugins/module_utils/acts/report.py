@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain, evidence
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger.report import (
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, NotFound
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.migration import (
     Check,
     Disk,
     FileChange,
@@ -24,8 +26,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger.r
     Workload,
     render,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, NotFound
 
 LEDGER = "ledger.jsonl"
 

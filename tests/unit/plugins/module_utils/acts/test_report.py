@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import report
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import evidence
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger.report import (
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, NotFound
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.migration import (
     ReportData,
     Workload,
     duration_text,
@@ -20,7 +21,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger.r
     render,
     size_text,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, NotFound
 from tests import samples
 
 

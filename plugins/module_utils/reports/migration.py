@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger.report_style import PAGE, STYLE
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.style import PAGE, STYLE
 
 Status = Literal["moved", "under_way", "rolled_back", "failed", "planned", "stays"]
 Severity = Literal["high", "medium", "info"]

@@ -90,9 +90,11 @@ def _kinds() -> tuple[Kind, ...]:
         k("stacks", "orchestration", "stacks", "piles", "leave", "What they made is listed by itself."),
         k("secrets", "key_manager", "secrets", "secrets", "recreate", "Their content is not read."),
         # Flexible Engine
+        k("ecs_servers", "ecs", "server details", "détails de serveur", "translate", within="servers"),
         k("ecs_tags", "ecs", "server tags", "étiquettes de serveur", "translate", within="servers"),
         k("bare_metal", "bms", "bare-metal servers", "serveurs physiques", "recreate"),
         k("dedicated_hosts", "deh", "dedicated hosts", "hôtes dédiés", "replace"),
+        k("cloud_volumes", "evs", "volume details", "détails de volume", "translate", within="volumes"),
         k("volume_backups", "vbs", "volume backups", "sauvegardes de volume", "leave", "They cannot be exported."),
         k("volume_backup_policies", "vbs", "volume backup policies", "politiques de sauvegarde", "replace"),
         k("server_backups", "csbs", "server backups", "sauvegardes de serveur", "leave", "They cannot be exported."),

@@ -24,7 +24,9 @@ Readiness = Literal["ready", "ready_with_changes", "not_ready", "unknown"]
 Destination = Literal["cloud_avenue", "vsphere", "bleu", "rebuild", "retire", "customer"]
 Answer = Literal["open", "agreed", "refused", "not_asked"]
 """What the customer said to a proposal. open: no answer yet; not_asked: nobody has to ask."""
-Why = Literal["security_group", "load_balancer", "volume", "address", "network", "key_pair", "dns", "flow"]
+Why = Literal[
+    "security_group", "load_balancer", "volume", "address", "server_group", "network", "key_pair", "dns", "flow"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

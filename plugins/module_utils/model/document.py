@@ -100,6 +100,14 @@ def read(text: str) -> tuple[Document | None, list[Problem]]:
     return Document(data, lines), problems
 
 
+def nodes(text: str) -> Any:
+    """The one YAML document in `text` as PyYAML's nodes, each with its marks; None where it is empty.
+
+    Raises what PyYAML raises; call `read` first.
+    """
+    return _loader_class()(text).get_single_node()
+
+
 class _Builder:
     def __init__(self, loader: Any, lines: dict[str, int], problems: list[Problem]) -> None:
         self._loader = loader

@@ -14,7 +14,7 @@ from .schema import APPLICATION_SECRET, TENANT_USERS
 
 
 def clouds(instance: Instance) -> dict[str, Any]:
-    """Entries of clouds.yaml for the tenants' users: acme, globex, empty, and acme-appcred."""
+    """Entries of clouds.yaml for the tenants' users (acme, globex, empty, acme-appcred), and what env.json has more."""
     entries = {}
     for user, (password, projects) in TENANT_USERS.items():
         for project in projects:
@@ -28,6 +28,7 @@ def clouds(instance: Instance) -> dict[str, Any]:
             application_credential_id=row[0] or "",
             application_credential_secret=APPLICATION_SECRET,
         )
+    entries.update(instance.env().get("clouds") or {})
     return entries
 
 

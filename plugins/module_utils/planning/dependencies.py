@@ -106,7 +106,7 @@ class _Looker:
         key = (a, b, why, hard, directed)
         self._weights[key] += weight
         if detail:
-            self._details[key].add(names.printable(detail))
+            self._details[key].add(detail)
 
     def _join(
         self, found: Iterable[str], why: Why, detail: str, *, most: int = 0, weight: int = 1, hard: bool = False
@@ -208,23 +208,21 @@ class _Looker:
 
     def addresses(self) -> None:
         """Addresses that ports of several servers may use besides their own."""
-        users: dict[tuple[str, str], set[str]] = defaultdict(set)
+        users: dict[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network], set[str]] = defaultdict(set)
         for host, ports in self._ports.items():
             for port in ports:
-                own = {fixed.ip for fixed in port.fixed_ips}
+                own = {_address(fixed.ip) for fixed in port.fixed_ips}
                 for pair in port.allowed_address_pairs:
-                    if pair.ip not in own:
-                        users[(port.network_id, pair.ip)].add(host)
-        for (network_id, text), found in users.items():
-            try:
-                network = ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                continue
+                    network = _network(pair.ip)
+                    if network and str(network.network_address) not in own:
+                        users[(port.network_id, network)].add(host)
+        for (network_id, network), found in users.items():
             if network.num_addresses == 1:
-                owner = self._places.on_network(network_id, str(network.network_address))
-                self._join(found | ({owner} if owner else set()), "address", text, weight=10, hard=True)
+                address = str(network.network_address)
+                owner = self._places.on_network(network_id, address)
+                self._join(found | ({owner} if owner else set()), "address", address, weight=10, hard=True)
             elif network.prefixlen >= (16 if network.version == 4 else 48):
-                self._join(found, "address", text, most=MOST_MEMBERS, weight=SAME_ROUTED)
+                self._join(found, "address", str(network), most=MOST_MEMBERS, weight=SAME_ROUTED)
 
     def server_groups(self) -> None:
         """Servers that the cloud keeps apart, or together: mostly the members of one cluster."""
@@ -385,6 +383,13 @@ def _address(text: str) -> str:
     return str(mapped or address)
 
 
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
 def _own(sockets: Sockets) -> Iterator[str]:
     for text in sockets.addresses:
         try:
@@ -404,7 +409,7 @@ def _only(found: Iterable[str]) -> str:
 def _told(details: Iterable[str]) -> str:
     ordered = sorted(details)
     more = f", and {len(ordered) - DETAILS} more" if len(ordered) > DETAILS else ""
-    return ", ".join(ordered[:DETAILS]) + more
+    return ", ".join(names.printable(detail) for detail in ordered[:DETAILS]) + more
 
 
 def _list(value: Any) -> list[Any]:

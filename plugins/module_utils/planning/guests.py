@@ -98,6 +98,10 @@ class Guest:
     family: Literal["linux", "windows", "other"]
     label: str
     firmware: Literal["bios", "efi"] | None
+    distro: str = ""
+    """The distribution in lower case, as far as its image tells (`windows` for all of those); empty: not told."""
+    version: str = ""
+    """The first number of its version: `12`, `20.04`, `2019`; empty: not told."""
 
 
 def recognise(properties: Mapping[str, str]) -> Guest:
@@ -108,18 +112,19 @@ def recognise(properties: Mapping[str, str]) -> Guest:
     kind = (properties.get("os_type") or properties.get("__os_type") or "").strip().lower()
     firmware = _firmware(properties.get("hw_firmware_type", ""))
     label = " ".join(part for part in (distro, version) if part) or kind
+    number = re.search(r"\d+(?:\.\d+)?", version)
+    short = number[0] if number else ""
     if "windows" in (kind, distro) or distro.startswith("windows"):
         text = f"{distro} {version}"
         found = next((name for pattern, name in _WINDOWS if re.search(pattern, text)), _VERSIONED["windows"][""])
-        return Guest(found, bool(version), "windows", label or "windows", firmware)
+        return Guest(found, bool(version), "windows", label or "windows", firmware, "windows", short)
     distro = _ALIASES.get(distro, distro)
     versions = _VERSIONED.get(distro)
     if versions is None:
-        return Guest(UNKNOWN, False, "linux", label, firmware)
-    number = re.search(r"\d+", version)
-    identifier = versions.get(number[0] if number else "", versions[""])
+        return Guest(UNKNOWN, False, "linux", label, firmware, distro, short)
+    identifier = versions.get(short.partition(".")[0], versions[""])
     family: Literal["linux", "other"] = "other" if distro == "freebsd" else "linux"
-    return Guest(identifier, bool(number) or len(versions) == 1, family, label, firmware)
+    return Guest(identifier, bool(number) or len(versions) == 1, family, label, firmware, distro, short)
 
 
 def _firmware(text: str) -> Literal["bios", "efi"] | None:

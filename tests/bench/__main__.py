@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.common import say
 
-NOT_BENCHES = {"common", "convert"}
+NOT_BENCHES = {"common", "convert", "readers"}
 
 
 def names() -> list[str]:

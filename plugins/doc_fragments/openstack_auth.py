@@ -53,8 +53,8 @@ options:
   api_timeout:
     description:
       - Seconds that one call to the cloud may take.
+      - Left out, 30 for a call for a list of objects when a tenant is read, else 60.
     type: float
-    default: 60
 requirements:
   - openstacksdk >= 4.4, < 5
 """

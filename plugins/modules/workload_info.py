@@ -70,7 +70,6 @@ options:
         description:
           - Seconds that one call to the cloud may take.
         type: float
-        default: 60
   refuse:
     description:
       - Whether what cannot be moved is an error. V(false) only tells the phase.

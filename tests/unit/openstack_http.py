@@ -23,15 +23,49 @@ PASSWORD = "correct-horse-battery"
 LISTS = {
     "/compute/v2.1/servers/detail": "servers",
     "/compute/v2.1/flavors/detail": "flavors",
+    "/compute/v2.1/os-keypairs": "keypairs",
+    "/compute/v2.1/os-server-groups": "server_groups",
     "/volume/v3/volumes/detail": "volumes",
     "/volume/v3/snapshots/detail": "snapshots",
+    "/volume/v3/types": "volume_types",
+    "/volume/v3/backups/detail": "backups",
     "/image/v2/images": "images",
     "/network/v2.0/ports": "ports",
     "/network/v2.0/networks": "networks",
     "/network/v2.0/subnets": "subnets",
     "/network/v2.0/security-groups": "security_groups",
     "/network/v2.0/floatingips": "floatingips",
+    "/network/v2.0/routers": "routers",
 }
+"""What every project has lists of."""
+
+MORE = {
+    "/network/v2.0/vpn/vpnservices": "vpnservices",
+    "/network/v2.0/vpn/ipsec-site-connections": "ipsec_site_connections",
+    "/network/v2.0/fwaas/firewall_groups": "firewall_groups",
+    "/network/v2.0/fwaas/firewall_policies": "firewall_policies",
+    "/network/v2.0/fwaas/firewall_rules": "firewall_rules",
+    "/balancer/v2.0/lbaas/loadbalancers": "loadbalancers",
+    "/balancer/v2.0/lbaas/listeners": "listeners",
+    "/balancer/v2.0/lbaas/pools": "pools",
+    "/balancer/v2.0/lbaas/healthmonitors": "healthmonitors",
+    "/balancer/v2.0/lbaas/l7policies": "l7policies",
+    "/dns/v2/zones": "zones",
+    "/dns/v2/recordsets": "recordsets",
+    "/heat/v1/stacks": "stacks",
+    "/key/v1/secrets": "secrets",
+}
+"""Lists that are there (and not 404) once a project has them: `cloud.objects["acme"]["zones"] = []`."""
+
+OPTIONAL = {
+    "load-balancer": "/balancer",
+    "dns": "/dns",
+    "object-store": "/swift/v1/AUTH_1",
+    "orchestration": "/heat/v1",
+    "key-manager": "/key",
+}
+"""Services that are in the catalogue once they are in `cloud.services`."""
+
 Answer = tuple[int, Any, dict[str, str]]
 
 
@@ -131,6 +165,13 @@ class FakeCloud:
         self.slow_seconds = 0.0
         self.calls: list[tuple[str, str]] = []
         self.tokens: dict[str, str] = {}
+        self.services: dict[str, str] = {}
+        """Further services: type in the catalogue, path of the endpoint."""
+        self.limits: dict[str, dict[str, Any]] = {
+            "/compute/v2.1/limits": {"maxTotalCores": 20, "totalCoresUsed": 2},
+            "/volume/v3/limits": {"maxTotalVolumes": 10, "totalVolumesUsed": 1},
+        }
+        self.quota: dict[str, int] = {"network": 100, "port": 500}
         self._lock = threading.Lock()
         fake = self
 
@@ -191,7 +232,14 @@ class FakeCloud:
 
     def lists(self, kind: str) -> int:
         """How often a kind was listed."""
-        return sum(1 for _method, path in self.calls if LISTS.get(urlsplit(path).path) == kind)
+        return sum(1 for _method, path in self.calls if (LISTS | MORE).get(urlsplit(path).path) == kind)
+
+    def add_services(self) -> None:
+        """Everything that OpenStack has, empty."""
+        self.services |= OPTIONAL
+        for objects in self.objects.values():
+            objects.update({kind: [] for kind in MORE.values()})
+            objects["containers"] = []
 
     def add_server(self, name: str, /, project: str = "acme", **changed: Any) -> dict[str, Any]:
         """A server with one boot volume and one port."""
@@ -223,32 +271,51 @@ class FakeCloud:
             return 200, self._versions(path), {}
         if token not in self.tokens:
             return 401, {"error": {"code": 401, "message": "The request you have made requires authentication."}}, {}
-        kind = LISTS.get(path)
-        if kind is None:
+        project = self.tokens[token]
+        if path in self.limits:
+            return self._failed("limits", query) or (200, {"limits": {"rate": [], "absolute": self.limits[path]}}, {})
+        if path.startswith("/network/v2.0/quotas/"):
+            return 200, {"quota": self.quota}, {}
+        if path.startswith("/compute/v2.1/flavors/") and path.endswith("/os-extra_specs"):
+            found = [row for row in self.objects[project]["flavors"] if row["id"] == path.split("/")[-2]]
+            return 200, {"extra_specs": found[0].get("hidden_specs", {})}, {}
+        if path.startswith("/balancer/v2.0/lbaas/pools/"):
+            pools = [row for row in self.objects[project]["pools"] if row["id"] == path.split("/")[-2]]
+            return self._failed("members", query) or (200, {"members": pools[0]["all_members"]}, {})
+        kind = "containers" if path == OPTIONAL["object-store"] else (LISTS | MORE).get(path)
+        if kind is None or kind not in self.objects[project]:
             return 404, {"error": {"message": f"no {path}"}}, {}
-        return self._list(kind, self.tokens[token], query, path)
+        return self._list(kind, project, query, path)
+
+    def _failed(self, kind: str, query: dict[str, str]) -> Answer | None:
+        failure = self.fail.get(kind)
+        if callable(failure):
+            return failure(query)
+        if failure:
+            return failure, {"error": {"code": failure, "message": f"told to answer {failure}"}}, {}
+        return None
 
     def _list(self, kind: str, project: str, query: dict[str, str], path: str) -> Answer:
         if self.slow_seconds:
             time.sleep(self.slow_seconds)
-        failure = self.fail.get(kind)
-        if callable(failure):
-            told = failure(query)
-            if told is not None:
-                return told
-        elif failure:
-            return failure, {"error": {"code": failure, "message": f"told to answer {failure}"}}, {}
+        failed = self._failed(kind, query)
+        if failed is not None:
+            return failed
         rows = self.objects[project][kind]
-        start = 0
+        start = int(query.get("offset", 0))
         if "marker" in query:
-            start = 1 + [row["id"] for row in rows].index(query["marker"])
+            start = 1 + [_marker(row) for row in rows].index(query["marker"])
         size = min(int(query.get("limit", 1000)), self.page_size or 10**9)
         page = rows[start : start + size]
+        if kind == "containers":
+            return (200, page, {}) if page else (204, b"", {})
         answer: dict[str, Any] = {kind: page}
         if start + size < len(rows) and self.announce:
-            following = f"{path}?limit={size}&marker={page[-1]['id']}"
-            if kind == "images":
+            following = f"{path}?limit={size}&marker={_marker(page[-1])}"
+            if kind in ("images", "secrets"):
                 answer["next"] = following
+            elif kind in ("zones", "recordsets"):
+                answer["links"] = {"next": following}
             else:
                 answer[f"{kind}_links"] = [{"rel": "next", "href": self.url + following}]
         return 200, answer, {}
@@ -300,6 +367,7 @@ class FakeCloud:
                 "block-storage": "/volume/v3",
                 "image": "/image",
                 "network": "/network",
+                **self.services,
             }.items()
         ]
         return {
@@ -332,3 +400,8 @@ class FakeCloud:
 
 
 _ROOTS = ("/compute", "/compute/v2.1", "/volume", "/volume/v3", "/image", "/network")
+
+
+def _marker(row: dict[str, Any]) -> str:
+    """What of a row says where the next page begins."""
+    return str(row.get("id") or row.get("name") or row["keypair"]["name"])

@@ -25,12 +25,18 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Timeout,
     Unreachable,
 )
-
-COMPUTE_MICROVERSION = (2, 79)
-"""The newest Nova microversion whose answers we have read; a cloud that stops earlier is used at its own maximum."""
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.services import (
+    COMPUTE_MICROVERSION,
+    Catalogue,
+    Endpoint,
+    with_microversion,
+)
 
 API_TIMEOUT = 60.0
 """Seconds that one HTTP call may take."""
+
+LIST_TIMEOUT = 30.0
+"""Seconds that a call for a list of objects may take: a service that stalls must not hold up reading the rest."""
 
 _CREDENTIAL_HINT = "Check the entry in clouds.yaml (OS_CLIENT_CONFIG_FILE), the option auth, or the OS_* variables."
 _URL_USER = re.compile(r"(?<=://)[^/@\s]+@")
@@ -49,7 +55,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "interface": {"type": "str", "choices": ["public", "internal", "admin"]},
         "validate_certs": {"type": "bool"},
         "ca_cert": {"type": "path"},
-        "api_timeout": {"type": "float", "default": API_TIMEOUT},
+        "api_timeout": {"type": "float"},
     }
 
 
@@ -58,7 +64,8 @@ class SourceAuth:
     """Which cloud, as whom, in which project. Empty values fall back to clouds.yaml and to the OS_* environment.
 
     cloud: name of an entry of clouds.yaml, or the content of one. auth: as openstacksdk takes it. project_id: another
-    project than the credential's own (a new scope is asked for). ca_cert: path of a PEM file. api_timeout: seconds.
+    project than the credential's own (a new scope is asked for). ca_cert: path of a PEM file. api_timeout: seconds that
+    a call may take; None for the usual.
     """
 
     cloud: str | Mapping[str, Any] | None = field(default=None, repr=False)
@@ -69,7 +76,7 @@ class SourceAuth:
     validate_certs: bool | None = None
     ca_cert: str | None = None
     project_id: str | None = None
-    api_timeout: float = API_TIMEOUT
+    api_timeout: float | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> SourceAuth:
@@ -79,6 +86,16 @@ class SourceAuth:
         if params.get("api_timeout"):
             chosen["api_timeout"] = float(params["api_timeout"])
         return cls(**chosen)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one call may take."""
+        return self.api_timeout or API_TIMEOUT
+
+    @property
+    def list_timeout(self) -> float:
+        """Seconds that a call for a list of objects may take."""
+        return self.api_timeout or LIST_TIMEOUT
 
     @property
     def label(self) -> str:
@@ -116,6 +133,41 @@ class Cloud:
         self.region: str = sdk.config.get_region_name() or ""
         self.label = params.label
         self._compute: Any = None
+        self._access = access
+        self._catalogue: Catalogue | None = None
+
+    @property
+    def session(self) -> Any:
+        """The keystoneauth session: one for all services."""
+        return self.sdk.session
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Where this project's services are."""
+        if self._catalogue is None:
+            config = self.sdk.config.config
+            auth = config.get("auth")
+            self._catalogue = Catalogue(
+                session=self.session,
+                entries=_entries(self._access),
+                config=config,
+                project_id=self.project_id,
+                region=self.region,
+                interface=str(config.get("interface") or "public").removesuffix("URL"),
+                auth_url=str((auth.get("auth_url") if isinstance(auth, Mapping) else "") or ""),
+            )
+        return self._catalogue
+
+    def service(self, name: str) -> Endpoint | None:
+        """A service by the name that listings use ("compute", "evs"); None where this cloud has none.
+
+        One call for Nova (its newest microversion), none for the others.
+        """
+        endpoint = self.catalogue.endpoint(name)
+        if endpoint is None or name != "compute":
+            return endpoint
+        chosen = self.sdk.config.config.get("compute_default_microversion")
+        return with_microversion(endpoint, str(chosen or ""), timeout=self.params.list_timeout)
 
     @property
     def compute(self) -> Any:
@@ -163,7 +215,7 @@ class Cloud:
             session = self.sdk.session
             url = session.get_endpoint(interface=_auth_interface()).rstrip("/")
             url = url if url.endswith("/v3") else f"{url}/v3"
-            answer = session.get(f"{url}/auth/projects", timeout=self.params.api_timeout).json()
+            answer = session.get(f"{url}/auth/projects", timeout=self.params.timeout).json()
         found = [
             Project(str(p["id"]), str(p.get("name", "")), str(p.get("domain_id", "")), bool(p.get("enabled", True)))
             for p in answer.get("projects", [])
@@ -207,7 +259,7 @@ def connect(params: SourceAuth) -> Cloud:
     config_file = os.environ.get("OS_CLIENT_CONFIG_FILE")
     if config_file and not os.path.isfile(config_file):
         raise NotFound(what, cause=f"OS_CLIENT_CONFIG_FILE names {config_file}, which is not a file")
-    options: dict[str, Any] = {"api_timeout": params.api_timeout, "app_name": "cloudexit"}
+    options: dict[str, Any] = {"api_timeout": params.timeout, "app_name": "cloudexit"}
     if isinstance(params.cloud, Mapping):
         options.update(params.cloud)
         options["load_yaml_config"] = options["load_envvars"] = False
@@ -333,6 +385,13 @@ def _cause(exc: BaseException) -> str:
 def scrub(text: str) -> str:
     """`text` without what looks like a password in a URL or a token."""
     return _TOKEN.sub("***", _URL_USER.sub("***@", text))
+
+
+def _entries(access: Any) -> list[Mapping[str, Any]]:
+    """The catalogue that came with the token, in one form for all versions of Keystone."""
+    if not access.has_service_catalog():
+        return []
+    return list(access.service_catalog.normalize_catalog())
 
 
 def _auth_interface() -> Any:

@@ -277,3 +277,15 @@ OPENSTACK: tuple[Listing, ...] = (
 
 FLAVORS = Listing("flavors", "compute", "/flavors/detail", "flavors", {"is_public": "None"})
 """For clouds whose servers only name their flavor (before microversion 2.47)."""
+
+FLAVOR_SPECS = Listing(
+    "flavor_specs",
+    "compute",
+    "/flavors/{parent}/os-extra_specs",
+    "extra_specs",
+    style="none",
+    per="flavors",
+    optional=True,
+    one=True,
+)
+"""The extra specs of one flavor, for clouds whose list of flavors has none (before microversion 2.61)."""

@@ -44,6 +44,7 @@ PORTS = {
     "swift-object": 13,
     "vcsim": 20,
     "vcenter": 21,
+    "flexible-engine": 22,
 }
 FORWARDS = range(40, 400)
 MARKER = "CLOUDEXIT_LAB_PROC"

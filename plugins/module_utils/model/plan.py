@@ -8,6 +8,7 @@ docs/plan.md is the manual; its tables come from the texts below.
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import ipaddress
 import re
@@ -16,7 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, names, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, kinds, names, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.assessment import Answer, Destination
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.schema import doc
 
@@ -33,6 +35,7 @@ controllers share the four)."""
 _HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _GROUP = re.compile(r"^[a-z][a-z0-9_]*\Z")
 _MAC = re.compile(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+_MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z\Z")
 _DIGEST = re.compile(r"^(?:sha256|blake3):[0-9a-f]{64}\Z")
 _HINT = "The keys are described in docs/plan.md."
 _RESERVED_GROUPS = frozenset({"all", "ungrouped", "workloads", "readers", "not_moved", "localhost"})
@@ -69,6 +72,15 @@ def _digest(value: str) -> str | None:
 
 def _mac(value: str) -> str | None:
     return None if _MAC.match(value) else "must be a MAC address like fa:16:3e:00:00:01, in lower case"
+
+
+def _moment(value: str) -> str | None:
+    try:
+        if _MOMENT.match(value) and datetime.datetime.fromisoformat(value.removesuffix("Z") + "+00:00"):
+            return None
+    except ValueError:
+        pass
+    return "must be a moment in UTC like 2026-12-05T20:00Z"
 
 
 def _memory(value: int) -> str | None:
@@ -155,6 +167,16 @@ class Wave:
     """Move groups that share a cutover window."""
 
     groups: list[str] = field(default_factory=list, metadata=doc("move groups in this wave"))
+    start: str = field(
+        default="",
+        metadata=doc(
+            "begin of its window, UTC, like 2026-12-05T20:00Z; empty while none is set",
+            check=lambda value: _moment(value) if value else None,
+        ),
+    )
+    hours: float = field(
+        default=0.0, metadata=doc("length of its window, hours; 0 while none is set", check=_not_negative)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +255,30 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Where the workload goes, by the policy and the customer's word."""
+
+    to: Destination = field(
+        metadata=doc("destination; a workload that moves goes where the plan goes (`target.type`), or has no decision")
+    )
+    answer: Answer = field(
+        default="not_asked",
+        metadata=doc("what the customer said; open: no answer yet, and until there is one it does not move"),
+    )
+    reasons: list[str] = field(default_factory=list, metadata=doc("why there"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Object:
+    """An object of the tenant that is no workload: what becomes of it."""
+
+    name: str = field(default="", metadata=doc("name of the object, for the reader of the plan"))
+    decision: kinds.Decision = field(metadata=doc("what becomes of it"))
+    target: str = field(default="", metadata=doc("what takes its place, where people know it"))
+    note: str = field(default="", metadata=doc("why, or how"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """One server with its disks and addresses: what becomes of it."""
 
@@ -243,6 +289,9 @@ class Workload:
         metadata=doc("name of the virtual machine at the target", check=lambda v: _vm_name(v) if v else None),
     )
     reason: str = field(default="", metadata=doc("why it is not moved; required with move: none"))
+    decision: Decision | None = field(
+        default=None, metadata=doc("where it goes, by the policy; null: nobody has to decide")
+    )
     group: str = field(default="", metadata=doc("move group: workloads that must cut over together"))
     reader: str | None = field(default=None, metadata=doc("reader that reads its disks; see `readers`"))
     cpus: int = field(default=1, metadata=doc("virtual CPUs", check=_positive))
@@ -271,6 +320,9 @@ class Plan:
     )
     waves: dict[str, Wave] = field(default_factory=dict, metadata=doc("waves by name"))
     workloads: dict[str, Workload] = field(default_factory=dict, metadata=doc("workloads by host name"))
+    objects: dict[str, dict[str, Object]] = field(
+        default_factory=dict, metadata=doc("what becomes of every other object, by kind and id")
+    )
 
     def digest(self) -> str:
         """`sha256:…` of the content, whatever its layout and comments."""
@@ -348,7 +400,18 @@ def _rules(plan: Plan) -> Iterator[Problem]:
     for host, workload in _pairs(plan.workloads):
         where = schema.join("workloads", host)
         yield from _workload(plan, workload, where)
+    yield from _objects(plan)
     yield from _twice(plan)
+
+
+def _objects(plan: Plan) -> Iterator[Problem]:
+    for kind, entries in _pairs(plan.objects):
+        if kind not in kinds.KINDS:
+            yield Problem(schema.join("objects", kind), f"is not a kind of objects{_near(kind, kinds.KINDS)}")
+        for ident, entry in _pairs(entries):
+            if entry.decision == "move" and kind not in ("volumes", "servers"):
+                where = schema.join(schema.join("objects", kind), ident)
+                yield Problem(f"{where}.decision", "only volumes move as they are; choose another decision")
 
 
 def _pairs(mapping: dict[str, T]) -> list[tuple[str, T]]:
@@ -408,6 +471,12 @@ def _workload(plan: Plan, workload: Workload, where: str) -> Iterator[Problem]:
         return
     if not workload.name:
         yield Problem(f"{where}.name", "must be set: the name of the virtual machine at the target")
+    decision = workload.decision
+    if decision is not None and decision.to and decision.to != plan.target.type and plan.target.type:
+        yield Problem(f"{where}.decision.to", f"{decision.to}: a workload that moves goes to {plan.target.type}")
+    if decision is not None and decision.answer in ("open", "refused"):
+        said = "has not answered yet" if decision.answer == "open" else "refused"
+        yield Problem(f"{where}.decision.answer", f"the customer {said}: set agreed, or move: none and a reason")
     if not workload.group:
         yield Problem(f"{where}.group", "must be set: the move group")
     elif plan.waves and plan.wave_of(workload) is None:

@@ -314,3 +314,55 @@ def test_the_manual_is_that_of_the_schema() -> None:
     known = {path for path, *_rest in schema.describe(plans.Plan)}
     listed = set(re.findall(r"^\| `([^`]+)` \|[^|]*\|[^|]*\|[^|]*\|$", text, re.M))
     assert listed == known
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("move: cold\n    name: web-1", "move: cold\n    decision: {to: vsphere}\n    name: web-1", None),
+        (
+            "move: cold\n    name: web-1",
+            "move: cold\n    decision: {to: vsphere, answer: agreed}\n    name: web-1",
+            None,
+        ),
+        (
+            "move: cold\n    name: web-1",
+            "move: cold\n    decision: {to: bleu}\n    name: web-1",
+            "workloads.web-1.decision.to (line 18): bleu: a workload that moves goes to vsphere",
+        ),
+        (
+            "move: cold\n    name: web-1",
+            "move: cold\n    decision: {to: vsphere, answer: open}\n    name: web-1",
+            "workloads.web-1.decision.answer (line 18): the customer has not answered yet",
+        ),
+        (
+            "move: cold\n    name: web-1",
+            "move: cold\n    decision: {to: vsphere, answer: refused}\n    name: web-1",
+            "the customer refused",
+        ),
+        ("{groups: [web]}", "{groups: [web], start: 2026-12-05T20:00Z, hours: 4}", None),
+        (
+            "{groups: [web]}",
+            "{groups: [web], start: 2026-13-05T20:00Z}",
+            "waves.wave_1.start (line 13): must be a moment",
+        ),
+        ("{groups: [web]}", "{groups: [web], hours: -1}", "waves.wave_1.hours (line 13): must be 0 or greater"),
+        ("version: 1", "version: 1\nobjects: {keys: {k1: {decision: recreate, note: x, target: y}}}", None),
+        (
+            "version: 1",
+            "version: 1\nobjects: {keyz: {}}",
+            "objects.keyz (line 3): is not a kind of objects (did you mean 'keys'?)",
+        ),
+        ("version: 1", "version: 1\nobjects: {keys: {k1: {}}}", "objects.keys.k1.decision (line 3): is missing"),
+        ("version: 1", "version: 1\nobjects: {keys: {k1: {decision: move}}}", "only volumes move as they are"),
+    ],
+)
+def test_decisions_windows_and_objects(old: str, new: str, problem: str | None) -> None:
+    text = PLAN.replace(old, new, 1)
+    assert text != PLAN
+    if problem is None:
+        assert plans.load(plans.dump(plans.loads(text))) == plans.loads(text)
+        return
+    with pytest.raises(InvalidInput) as caught:
+        plans.loads(text)
+    assert problem in "\n".join(map(str, caught.value.problems))

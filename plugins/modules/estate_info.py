@@ -12,10 +12,11 @@ version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
-  - Reads the servers, volumes, snapshots, images, ports, networks, subnets, security groups and floating addresses of
-    one project.
+  - Reads everything of one project that the collection knows, from servers to DNS records and keys; docs/estate.md
+    has the list of kinds.
   - Makes one list call a page and none an object. Writes nothing to the cloud.
-  - A service that is down or that forbids reading is a finding of the rule C(not_read); the rest is complete.
+  - A service that is down or that forbids reading is a finding of the rule C(not_read), and so is a service in the
+    catalogue that nothing here reads; the rest is complete. A service that the cloud does not have is absent.
   - Use M(cloudexit.flexible_engine.estate_read) to have it in a file.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.openstack_auth
@@ -63,7 +64,7 @@ counts:
   type: dict
   sample: {servers: 10, volumes: 14}
 read:
-  description: For each kind, complete, partial or not_read.
+  description: For each kind, complete, partial, not_read or absent.
   returned: success
   type: dict
   sample: {servers: complete, volumes: not_read}
@@ -73,10 +74,10 @@ findings:
   type: list
   elements: dict
 calls:
-  description: List calls that the reading took.
+  description: Calls that the reading took.
   returned: success
   type: int
-  sample: 9
+  sample: 26
 seconds:
   description: Seconds that the reading took.
   returned: success

@@ -15,6 +15,8 @@ description:
   - Reads the same as M(cloudexit.flexible_engine.estate_info) and writes it to a file on the host that runs this, most
     often the controller.
   - The file is the same, byte for byte, as long as nothing changes in the tenant. It is never edited by hand.
+  - When the tenant has changed, the reading before is kept beside it, as C(acme.estate.previous.json) for
+    C(acme.estate.json), so that M(cloudexit.flexible_engine.plan_draft) can tell what changed.
   - Writes nothing to the cloud.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.openstack_auth
@@ -48,6 +50,11 @@ path:
   returned: success
   type: str
   sample: /srv/plans/acme.estate.json
+previous:
+  description: Absolute path of the reading before, empty where there is none. In check mode it may not be there yet.
+  returned: success
+  type: str
+  sample: /srv/plans/acme.estate.previous.json
 estate:
   description: The estate itself, for M(cloudexit.flexible_engine.plan_draft), since no file was written.
   returned: in check mode
@@ -67,7 +74,7 @@ counts:
   type: dict
   sample: {servers: 10, volumes: 14}
 read:
-  description: For each kind, complete, partial or not_read.
+  description: For each kind, complete, partial, not_read or absent.
   returned: success
   type: dict
   sample: {servers: complete, volumes: not_read}
@@ -77,10 +84,10 @@ findings:
   type: list
   elements: dict
 calls:
-  description: List calls that the reading took.
+  description: Calls that the reading took.
   returned: success
   type: int
-  sample: 9
+  sample: 26
 seconds:
   description: Seconds that the reading took.
   returned: success
@@ -93,6 +100,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.reading import estate_file
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import SourceAuth, argument_spec
@@ -100,10 +108,11 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.c
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     reading = assess.read_estate(SourceAuth.from_params(module.params), page_size=module.params["page_size"])
-    writing = assess.writing(module.params["path"], estates.to_text(reading.estate))
+    file = estate_file(module.params["path"], reading.estate)
     result = {
-        "changed": writing.changed,
-        "path": writing.path,
+        "changed": file.writing.changed,
+        "path": file.writing.path,
+        "previous": file.previous,
         "calls": reading.calls,
         "seconds": round(reading.seconds, 3),
         **assess.summary(reading.estate),
@@ -111,8 +120,8 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         result["estate"] = estates.dump(reading.estate)
     else:
-        writing.write()
-    return {**result, "diff": writing.diff()} if module._diff else result
+        file.write()
+    return {**result, "diff": file.writing.diff()} if module._diff else result
 
 
 def main() -> None:

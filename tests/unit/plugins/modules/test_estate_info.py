@@ -28,7 +28,8 @@ def test_returns_the_estate(call_module: Call, fake: FakeCloud) -> None:
     assert result["estate"]["servers"][0]["id"] == ident("server web-1")
     assert result["counts"]["servers"] == result["counts"]["volumes"] == 1
     assert result["read"]["images"] == "complete" and result["findings"] == []
-    assert result["tenant"]["project_name"] == "acme" and result["calls"] == len(fake.calls) - 2 and result["seconds"] >= 0
+    assert result["tenant"]["project_name"] == "acme"
+    assert result["calls"] == len(fake.calls) - 2 and result["seconds"] >= 0
     assert result["digest"].startswith("sha256:") and not fake.writes()
 
 

@@ -50,8 +50,52 @@ def test_check_real_check_real(call_module: Call, fake: FakeCloud, params: dict[
     fake.objects["acme"]["servers"][0]["status"] = "SHUTOFF"
     fourth = call_module("estate_read", params, check=True)
     assert fourth["changed"] and path.read_bytes() == written
+    assert fourth["previous"] and os.listdir(path.parent) == ["acme.estate.json"]
     assert call_module("estate_read", params)["changed"] and b"SHUTOFF" in path.read_bytes()
+    assert sorted(os.listdir(path.parent)) == ["acme.estate.json", "acme.estate.previous.json"]
+
+
+def test_the_reading_before_is_kept(call_module: Call, fake: FakeCloud, params: dict[str, Any]) -> None:
+    path = Path(params["path"])
+    before = path.with_name("acme.estate.previous.json")
+    assert call_module("estate_read", params)["previous"] == "" and not before.exists()
+    path.chmod(0o600)
+    first = path.read_bytes()
+    fake.objects["acme"]["servers"][0]["status"] = "SHUTOFF"
+    assert call_module("estate_read", params)["previous"] == str(before)
+    second = path.read_bytes()
+    assert before.read_bytes() == first and before.stat().st_mode & 0o777 == 0o600 and second != first
+    assert not call_module("estate_read", params)["changed"]
+    assert (path.read_bytes(), before.read_bytes()) == (second, first), "an unchanged tenant leaves both alone"
+    fake.add_server("web-2")
+    call_module("estate_read", params)
+    assert before.read_bytes() == second and path.read_bytes() != second
+
+
+@pytest.mark.parametrize("text", ["", "not an estate", "{}", "[]"])
+def test_what_is_no_estate_is_not_kept(call_module: Call, params: dict[str, Any], text: str) -> None:
+    path = Path(params["path"])
+    path.parent.mkdir()
+    path.write_text(text)
+    assert call_module("estate_read", params)["previous"] == ""
     assert os.listdir(path.parent) == ["acme.estate.json"]
+
+
+def test_another_layout_of_the_same_estate_is_no_other_reading(call_module: Call, params: dict[str, Any]) -> None:
+    path = Path(params["path"])
+    call_module("estate_read", params)
+    good = path.read_text()
+    path.write_text(good.replace("\n", "\n "))
+    assert call_module("estate_read", params)["changed"]
+    assert path.read_text() == good and os.listdir(path.parent) == ["acme.estate.json"]
+
+
+def test_names_of_other_files(call_module: Call, fake: FakeCloud, params: dict[str, Any]) -> None:
+    path = Path(params["path"]).with_name("estate")
+    call_module("estate_read", {**params, "path": str(path)})
+    fake.add_server("web-2")
+    call_module("estate_read", {**params, "path": str(path)})
+    assert sorted(os.listdir(path.parent)) == ["estate", "estate.previous.json"]
 
 
 def test_a_cloud_that_refuses_leaves_the_file_alone(call_module: Call, fake: FakeCloud, params: dict[str, Any]) -> None:

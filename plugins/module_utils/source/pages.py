@@ -187,7 +187,7 @@ class Reader:
                 return
             if listing.style == "none" or _ended(listing, len(page), limit, came, total, more, following):
                 return
-            marker = following or str(idents[-1])
+            marker = following or identity(listing, page[-1] if isinstance(page[-1], dict) else {}, None) or idents[-1]
         raise CloudExitError("", cause=f"the list has more than {MAX_PAGES} pages")
 
     def _take(self, listing: Listing, raw: Any, parent: str, result: Rows) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import hashlib
+import hmac
 import json
 import re
 import threading
@@ -22,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from .shapes import ACCOUNT, READS_BY_POST, SHAPES, Shape
@@ -274,16 +275,18 @@ class Server:
         return self.whose(headers.get("x-auth-token", ""))
 
     def _signature_is_good(self, method: str, path: str, query: str, raw: bytes, headers: Mapping[str, str]) -> bool:
-        import hmac
-
         said = dict(re.findall(r"(\w+)=([^,\s]+)", headers["authorization"]))
         secret = self.keys.get(said.get("Access", ""))
         if secret is None or "host" not in said.get("SignedHeaders", "").split(";"):
             return False
         names = said["SignedHeaders"].split(";")
         lines = "".join(f"{name}:{headers.get(name, '').strip()}\n" for name in names)
-        ordered = "&".join(sorted(part if "=" in part else f"{part}=" for part in query.split("&") if part))
-        address = path if path.endswith("/") else f"{path}/"
+        pairs = sorted(
+            (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
+            for name, value in parse_qsl(query, keep_blank_values=True)
+        )
+        ordered = "&".join(f"{name}={value}" for name, value in pairs)
+        address = quote(path if path.endswith("/") else f"{path}/", safe="/-_.~")
         text = "\n".join([method, address, ordered, lines, said["SignedHeaders"], hashlib.sha256(raw).hexdigest()])
         to_sign = "\n".join(
             ["SDK-HMAC-SHA256", headers.get("x-sdk-date", ""), hashlib.sha256(text.encode()).hexdigest()]

@@ -68,7 +68,7 @@ SERVER: dict[str, str] = {
     "firmware": "bios or efi; empty where its image does not say",
     "hypervisor": "xen or kvm; empty where the flavor does not say",
     "disks": "volumes: id, name, known, size_gib, type, status, encrypted, key, multiattach, shared, boot, device, "
-    "snapshots, backups",
+    "snapshots, backups; and at the target storage_class, storage_mapped, storage_exists, size_limit_gib, too_large",
     "disk_count": "number of volumes",
     "disk_gib": "size of its volumes, GiB",
     "disks_known": "whether all volumes could be read",
@@ -410,7 +410,7 @@ class _Collector:
             "server_groups": self._in_groups.get(server.id, []),
             "load_balancers": sorted({name for key in [server.id, *addresses] for name in self._members.get(key, ())}),
             "dns_names": sorted({name for address in [*addresses, *floating] for name in self._named.get(address, ())}),
-            "cluster_node": self._nodes.get(server.id, "") or _first(metadata, "cce-", "kubernetes"),
+            "cluster_node": self._nodes.get(server.id, "") or _first(metadata, "cce-dynamic-provisioning"),
             "stack": _first(metadata, "metering.stack", "stack_id", "stack_name", "heat"),
             "load": load,
             "idle_days": self._idle_days(server, load),

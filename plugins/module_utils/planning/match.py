@@ -354,6 +354,12 @@ def text_fault(text: str) -> str | None:
     return None
 
 
+def places(text: str) -> set[str]:
+    """The names that the paths in a text begin with."""
+    found = [segments(match[1]) for match in _PLACE.finditer(text) if match[1] is not None]
+    return {steps[0][0] for steps in found if steps}
+
+
 def fill(text: str, fact: Mapping[str, Any], unknown: str = "?") -> str:
     """The text with the facts in its places. What comes from the cloud is on one line, cut, and not read again."""
 

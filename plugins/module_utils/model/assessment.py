@@ -53,6 +53,7 @@ class Workload:
     destination: Destination = field(metadata=doc("where the policy sends it"))
     answer: Answer = field(default="not_asked", metadata=doc("what the customer said to that"))
     reasons: list[str] = field(default_factory=list, metadata=doc("why there"))
+    reasons_fr: list[str] = field(default_factory=list, metadata=doc("why there, in French, one for each of them"))
     move: str = field(default="none", metadata=doc("what the plan says: cold or none"))
     group: str = field(default="", metadata=doc("move group"))
     wave: str = field(default="", metadata=doc("wave"))

@@ -10,12 +10,14 @@ escaped where it is printed and none is ever an anchor, a class or an attribute'
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.style import PAGE, STYLE
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.markup import name as _name
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.markup import page
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.markup import text as _text
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.style import STYLE
 
 Status = Literal["moved", "under_way", "rolled_back", "failed", "planned", "stays"]
 Severity = Literal["high", "medium", "info"]
@@ -198,17 +200,8 @@ def render(data: ReportData) -> str:
         _left(data),
         _proofs(data),
     ]
-    return PAGE.format(title=_text(f"Migration of {data.tenant}"), style=STYLE, body="\n".join(filter(None, body)))
-
-
-def _text(value: object) -> str:
-    """A text from anywhere, safe between tags and in attributes: markup escaped, control and bidi characters shown."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
-    return html.escape(shown, quote=True)
-
-
-def _name(value: object) -> str:
-    return f"<bdi>{_text(value)}</bdi>"
+    main = "\n".join(filter(None, body))
+    return page(f"Migration of {data.tenant}", f"<main>\n{main}\n</main>", style=STYLE)
 
 
 def _time(value: str) -> str:

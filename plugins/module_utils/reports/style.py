@@ -1,29 +1,9 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frame and the style of the report's page: light and dark, screen and paper, nothing from elsewhere."""
+"""The style of all pages: light and dark, screen and paper, nothing from elsewhere."""
 
 from __future__ import annotations
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
 
 STYLE = """
 :root{--paper:#f6f7f9;--sheet:#fff;--ink:#17202b;--soft:#5b6876;--line:#e1e6ec;--accent:#0b66c3;--good:#11734b;
@@ -113,4 +93,88 @@ main{max-width:none;padding:0}section,.cards li{break-inside:avoid;padding:12px 
 details::details-content{content-visibility:visible;display:block}a{color:inherit}
 td,th{padding-top:4px;padding-bottom:4px}
 h1{font-size:24px}.cards strong{font-size:17px}.cards{grid-template-columns:repeat(3,1fr)}.scroll{overflow:visible}}
+"""
+
+ASSESSED = """
+:root{--unk:#5b3f99;--unk-bg:#ece6f8}
+@media (prefers-color-scheme:dark){:root{--unk:#c3acf5;--unk-bg:#2b2140}}
+main.wide{max-width:1320px}
+section>h3:not(:first-of-type),ul+h3,details+h3{margin-top:20px}
+@media (min-width:900px){.wide .cards{grid-template-columns:repeat(4,1fr)}}
+nav.tongues{float:right;font-size:14px;display:flex;gap:14px}
+a{text-decoration:underline;text-underline-offset:2px}
+.skip{position:absolute;left:-999px;top:8px;background:var(--sheet);padding:6px 12px;border:2px solid var(--accent)}
+.skip:focus{left:8px;z-index:2}
+:focus-visible{outline:3px solid var(--accent);outline-offset:2px;border-radius:3px}
+.verdict.unknown{background:var(--unk-bg);color:var(--unk)}
+.verdicts{list-style:none;padding:0;margin:0 0 10px;display:flex;flex-wrap:wrap;gap:8px}
+.verdicts .verdict{margin:0}
+.contents{columns:220px;padding:0 0 0 18px;margin:0}
+.pill.ready,.pill.assessed,.pill.complete,.pill.fits{background:var(--good-bg);color:var(--good)}
+.pill.ready_with_changes,.pill.partial{background:var(--warn-bg);color:var(--warn)}
+.pill.not_ready,.pill.failed,.pill.late,.pill.refused,.pill.blocker{background:var(--bad-bg);color:var(--bad)}
+.pill.unknown,.pill.not_read,.pill.open,.pill.not_assessed{background:var(--unk-bg);color:var(--unk);
+outline:1px dashed var(--unk);outline-offset:-1px}
+.state{display:block;width:100%;height:22px;border-radius:6px;margin:4px 0 10px}
+rect.ready{fill:var(--good)}rect.ready_with_changes{fill:#d79a1e}rect.not_ready{fill:var(--bad)}
+rect.unknown{fill:url(#hatch)}
+.hatch rect{fill:var(--unk-bg)}.hatch path{stroke:var(--unk);stroke-width:3}
+.legend{list-style:none;padding:0;margin:0;display:grid;gap:8px 28px;grid-template-columns:repeat(auto-fit,minmax(230px,1fr))}
+.legend b{font-variant-numeric:tabular-nums}
+.rules{list-style:none;margin:0;padding:0;display:grid;gap:16px}
+.rules>li{border-left:4px solid var(--line);padding:0 0 0 14px;overflow-wrap:anywhere}
+.rules>li.blocker{border-color:var(--bad)}.rules>li.warning{border-color:#d79a1e}
+.rules>li.gap{border-left-style:dashed;border-color:var(--unk)}
+.rules p{margin:2px 0}
+.rules ul{margin:4px 0;padding-left:18px}
+.rules h3{margin:0 0 2px;font-size:15px}
+.blocker .tag{background:var(--bad-bg);color:var(--bad)}
+.warning .tag{background:var(--warn-bg);color:var(--warn)}
+.gap .tag{background:var(--unk-bg);color:var(--unk)}
+.tools{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:end;margin:0 0 12px}
+.tools[hidden]{display:none}
+.tools label{font-size:13px;color:var(--soft);display:grid;gap:2px;min-width:0}
+.tools select{width:220px}
+.tools input,.tools select,.tools button{font:inherit;color:var(--ink);background:var(--paper);border:1px solid var(--soft);
+border-radius:6px;padding:5px 9px;min-height:34px;max-width:100%}
+.tools p{margin:0 0 6px;font-size:13px}
+th button{font:inherit;color:inherit;background:none;border:0;padding:2px 0;cursor:pointer;text-align:inherit}
+th button::after{content:" ↕";color:var(--soft)}
+th[aria-sort=ascending] button::after{content:" ↑";color:var(--ink)}
+th[aria-sort=descending] button::after{content:" ↓";color:var(--ink)}
+tbody th{font-size:inherit;color:inherit;padding:9px 12px 9px 4px;white-space:normal;vertical-align:top;
+overflow-wrap:anywhere;min-width:130px}
+tbody tr:last-child th{border-bottom:0}
+td.end{min-width:120px}
+td .quiet,th .quiet{font-weight:400;font-size:13px}
+.scroll{position:relative}
+.drawing{overflow:auto;max-height:85vh;border:1px solid var(--line);border-radius:8px;background:var(--paper)}
+.drawing svg{display:block;margin:0 auto}
+.node text{unicode-bidi:isolate}
+.node text,.head{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--ink)}
+.head{font-weight:700}
+.node .dot{stroke-width:1.5;stroke:var(--sheet)}
+.node.ready .dot{fill:var(--good)}.node.ready_with_changes .dot{fill:#d79a1e}.node.not_ready .dot{fill:var(--bad)}
+.node.unknown .dot{fill:var(--unk-bg);stroke:var(--unk);stroke-dasharray:2 1.5}
+.edge{fill:none;stroke:var(--soft);stroke-opacity:.55}
+.edge.out{stroke:var(--accent);stroke-opacity:.5}
+.edge.hard{stroke:var(--ink);stroke-width:3;stroke-opacity:.8}
+.tip{fill:var(--accent);fill-opacity:.8}
+.drawing.lit .edge{stroke-opacity:.06}.drawing.lit .tip{fill-opacity:.06}
+.drawing.lit .edge.on{stroke-opacity:1;stroke-width:2.5}.drawing.lit .tip.on{fill-opacity:1}
+.drawing.lit .node text{fill-opacity:.45}.drawing.lit .node.on text{fill-opacity:1;font-weight:700}
+.band{fill:none;stroke-width:5}
+.band.c0{stroke:var(--c0)}.band.c1{stroke:var(--c1)}.band.c2{stroke:var(--c2)}
+.band.c3{stroke:var(--c3)}.band.c4{stroke:var(--c4)}.band.c5{stroke:var(--c5)}
+.keyline{width:44px;height:12px;vertical-align:middle;margin-right:8px}
+.names{columns:240px;padding-left:18px;margin:4px 0 0;overflow-wrap:anywhere}
+details{margin:6px 0}
+footer{color:var(--soft);font-size:13px;padding:0 4px}
+.late-by{color:var(--bad);font-weight:600}
+.sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+@media (max-width:560px){main{padding:20px 12px 40px}section{padding:16px 14px}h1{font-size:26px}
+.cards{grid-template-columns:repeat(auto-fit,minmax(136px,1fr));gap:10px}nav.tongues{float:none;margin:0 0 10px}}
+@media print{.tools,nav.tongues,.skip,.contents-box{display:none}.drawing{overflow:visible;max-height:none;border:0}
+.drawing svg{width:100%;height:auto}th button::after{content:""}section{break-inside:auto}tr,.rules>li{break-inside:avoid}
+thead{display:table-header-group}h2,h3{break-after:avoid}main.wide{max-width:none}@page{margin:14mm}}
 """

@@ -1,0 +1,316 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pages say, in French: texts by their English, codes of documents in both languages, nouns, notes of kinds."""
+
+from __future__ import annotations
+
+CODES: dict[str, tuple[str, str]] = {
+    # readiness
+    "ready": ("ready", "prêt"),
+    "ready_with_changes": ("ready with changes", "prêt avec adaptations"),
+    "not_ready": ("not ready", "pas prêt"),
+    "unknown": ("unknown", "inconnu"),
+    # severities
+    "blocker": ("blocker", "bloquant"),
+    "warning": ("warning", "à traiter"),
+    "information": ("information", "information"),
+    # destinations
+    "cloud_avenue": ("Cloud Avenue", "Cloud Avenue"),
+    "vsphere": ("vSphere", "vSphere"),
+    "bleu": ("Bleu", "Bleu"),
+    "rebuild": ("rebuild as a service", "reconstruire en service managé"),
+    "retire": ("retire", "arrêter définitivement"),
+    "customer": ("the customer decides", "au choix du client"),
+    "target vsphere": ("vSphere", "vSphere"),
+    "target vcd": ("Cloud Avenue", "Cloud Avenue"),
+    "target cloud_avenue": ("Cloud Avenue", "Cloud Avenue"),
+    # answers
+    "open": ("no answer yet", "sans réponse"),
+    "agreed": ("agreed", "accepté"),
+    "refused": ("refused", "refusé"),
+    "not_asked": ("not asked", "sans objet"),
+    # decisions on objects
+    "decision move": ("moves", "déplacé"),
+    "decision translate": ("translated", "transposé"),
+    "decision replace": ("replaced", "remplacé"),
+    "decision recreate": ("made again by people", "recréé à la main"),
+    "decision leave": ("left behind", "abandonné sur place"),
+    "decision customer": ("the customer decides", "au choix du client"),
+    # how something was read
+    "read complete": ("read", "lu"),
+    "read partial": ("read in part", "lu en partie"),
+    "read not_read": ("not read", "non lu"),
+    "read absent": ("absent", "absent"),
+    # drift
+    "drift added": ("added", "ajouté"),
+    "drift removed": ("removed", "retiré"),
+    "drift changed": ("changed", "modifié"),
+    # what joins workloads
+    "why security_group": ("security group", "groupe de sécurité"),
+    "why load_balancer": ("load balancer", "répartiteur de charge"),
+    "why volume": ("shared volume", "volume partagé"),
+    "why address": ("shared address", "adresse partagée"),
+    "why network": ("small network", "petit réseau"),
+    "why key_pair": ("key pair", "paire de clés"),
+    "why dns": ("DNS name", "nom DNS"),
+    "why flow": ("connection seen", "connexion observée"),
+    # facts of a server
+    "fact disks": ("its disks", "ses disques"),
+    "fact size": ("its size", "sa taille"),
+    "fact ports": ("its network cards", "ses cartes réseau"),
+    "fact os": ("its system", "son système"),
+    "fact firmware": ("its firmware", "son micrologiciel"),
+    "fact security_groups": ("its security groups", "ses groupes de sécurité"),
+    "fact backups": ("its backups", "ses sauvegardes"),
+    "fact hypervisor": ("its hypervisor", "son hyperviseur"),
+    "fact load": ("how busy it is", "sa charge réelle"),
+    # what makes a wave as long as it is
+    "bound rate": ("the rate of the copy", "le débit de la copie"),
+    "bound slots": ("how many are copied at once", "le nombre de copies simultanées"),
+    "bound workload": ("its largest workload", "sa plus grande charge"),
+    "bound window_too_short": ("no window is long enough for it", "aucune fenêtre n’est assez longue"),
+    "bound too_large": ("its group is beyond the limits of a wave", "son groupe dépasse les limites d’une vague"),
+    "bound no_window_left": ("no window is left for it", "il ne reste plus de fenêtre"),
+    "kind services": ("services", "services"),
+    "kind tenant": ("tenant", "tenant"),
+    # states of a tenant
+    "assessed": ("assessed", "évalué"),
+    "partial": ("read in part", "lu en partie"),
+    "failed": ("failed", "en échec"),
+    "not_assessed": ("not assessed yet", "pas encore évalué"),
+}
+"""Codes that documents use: how they are said in English and in French."""
+
+NOUNS: dict[str, tuple[str, str]] = {
+    "workload": ("charge", "charges"),
+    "object": ("objet", "objets"),
+    "finding": ("constat", "constats"),
+    "dependency": ("dépendance", "dépendances"),
+    "vCPU": ("vCPU", "vCPU"),
+    "volume": ("volume", "volumes"),
+    "kind": ("type", "types"),
+    "tenant": ("tenant", "tenants"),
+    "day": ("jour", "jours"),
+    "wave": ("vague", "vagues"),
+    "decision": ("décision", "décisions"),
+}
+
+TEXTS: dict[str, str] = {
+    "# of # shown": "# sur # affichées",
+    "All that matters is known, and nothing has to be changed.": (
+        "Tout ce qui compte est connu, et rien n’est à changer."
+    ),
+    "Assessment of {tenant}": "Évaluation de {tenant}",
+    "Assessment report": "Rapport d’évaluation",
+    "Before and after": "Avant et après",
+    "Bound by": "Limitée par",
+    "Contents": "Sommaire",
+    "Decisions wanted from the customer": "Décisions attendues du client",
+    "Dependencies between workloads: {edges} between {n}. The table below says the same.": (
+        "Dépendances entre les charges : {edges} entre {n}. Le tableau ci-dessous dit la même chose."
+    ),
+    "Dependencies that lead out": "Dépendances vers l’extérieur",
+    "Destination": "Destination",
+    "Drafted to move": "Prévues pour migrer",
+    "Drafted to move, but in no wave; no time is counted for: {n}": (
+        "Prévues pour migrer mais dans aucune vague ; aucun temps n’est compté pour : {n}"
+    ),
+    "Drawing of the dependencies": "Dessin des dépendances",
+    "Estate": "Inventaire",
+    "Every service that the cloud names was read completely.": (
+        "Tous les services que le cloud annonce ont été lus entièrement."
+    ),
+    "Everything else, and what becomes of it": "Tout le reste, et ce qu’il devient",
+    "Everything is read, and every workload can move as it is": (
+        "Tout a été lu, et toutes les charges peuvent migrer telles quelles"
+    ),
+    "Everything is read, and every workload can move, {n} with changes": (
+        "Tout a été lu, et toutes les charges peuvent migrer, dont {n} avec adaptations"
+    ),
+    "Expected": "Durée prévue",
+    "Facts are missing that a judgement needs. It counts as not ready until they are known.": (
+        "Il manque des faits pour juger. Compte comme pas prêt tant qu’ils ne sont pas connus."
+    ),
+    "Fit to width": "Ajuster à la largeur",
+    "Fits": "Tient dans la fenêtre",
+    "For information": "Pour information",
+    "Found": "Trouvés",
+    "From": "De",
+    "Full size": "Taille réelle",
+    "How, and which": "Comment, et lesquels",
+    "It can move; what changes is under what somebody must act on or know.": (
+        "Peut migrer ; ce qui change est sous ce qu’il faut traiter ou savoir."
+    ),
+    "Joined by": "Liés par",
+    "Kind": "Type",
+    "Languages": "Langues",
+    "Larger": "Agrandir",
+    "Made from what the APIs of the source cloud show, read-only. The same estate and plan give the same page.": (
+        "Établi d’après ce que montrent les API du cloud source, en lecture seule. Le même inventaire et le même plan "
+        "donnent la même page."
+    ),
+    "Memory": "Mémoire",
+    "Missing": "Manque",
+    "Move group": "Groupe de bascule",
+    "Move groups": "Groupes de bascule",
+    "Nine of ten at most": "Neuf fois sur dix au plus",
+    "No answer yet: these workloads wait": "Pas encore de réponse : ces charges attendent",
+    "No deadline is given.": "Aucune échéance n’est donnée.",
+    "Not all of the tenant could be read: there may be more than is listed here": (
+        "Le tenant n’a pas pu être lu en entier : il peut y avoir plus que ce qui est listé ici"
+    ),
+    "Not known": "Inconnues",
+    "Not ready": "Pas prêtes",
+    "Nothing is drafted to move yet, so there is no forecast.": (
+        "Rien n’est encore prévu pour migrer, donc il n’y a pas de prévision."
+    ),
+    "Nothing was found that joins workloads. That nothing is known does not mean that there is nothing.": (
+        "Rien n’a été trouvé qui lie des charges. Que rien ne soit connu ne veut pas dire qu’il n’y a rien."
+    ),
+    "Nothing.": "Rien.",
+    "Object": "Objet",
+    "Objects that wait for the customer’s word": "Objets qui attendent la décision du client",
+    "Other objects": "Autres objets",
+    "Plan": "Plan",
+    "Proposed": "Proposition",
+    "Rates that are stated and not measured can be wrong by a lot: rehearse.": (
+        "Un débit annoncé et non mesuré peut être très faux : faire une répétition."
+    ),
+    "Read completely, and the tenant has none of them: {n} more": "Lus entièrement, et le tenant n’en a aucun : {n}",
+    "Readiness": "Aptitude",
+    "Ready": "Prêtes",
+    "Search in the table": "Chercher dans le tableau",
+    "Service": "Service",
+    "Show what joins": "Montrer les liens de",
+    "Smaller": "Réduire",
+    "Something must be done before it can move.": "Quelque chose est à faire avant de pouvoir migrer.",
+    "State": "État",
+    "Stored": "Stocké",
+    "System": "Système",
+    "The cloud does not have here": "Le cloud n’a pas ici",
+    "The customer decides where these go": "Le client décide où celles-ci vont",
+    "The customer said no to the proposal": "Le client a refusé la proposition",
+    "The dependencies as a table": "Les dépendances en tableau",
+    "The plan cannot be used before these places are filled in.": (
+        "Le plan n’est pas utilisable avant que ces endroits soient remplis."
+    ),
+    "The same as tables and as data": "La même chose en tableaux et en données",
+    "There are no servers in this tenant": "Il n’y a pas de serveur dans ce tenant",
+    "These stay in the source and go with it when it is given up. Say so now if something is missed.": (
+        "Ceci reste dans la source et disparaît avec elle. C’est le moment de dire si quelque chose manquera."
+    ),
+    "Time in waves": "Durée des vagues",
+    "To": "Vers",
+    "To be left by": "À quitter avant le",
+    "To copy": "À copier",
+    "To the content": "Aller au contenu",
+    "Together {expected}; nine of ten times at most {late}.": (
+        "Ensemble {expected} ; neuf fois sur dix au plus {late}."
+    ),
+    "Volumes": "Volumes",
+    "Wave": "Vague",
+    "Waves": "Vagues",
+    "Waves, and how long they take": "Les vagues, et leur durée",
+    "Weaker dependencies that are not drawn": "Dépendances plus faibles non dessinées",
+    "Weight": "Poids",
+    "What": "Quoi",
+    "What becomes of them": "Ce qu’ils deviennent",
+    "What blocks": "Ce qui bloque",
+    "What can move": "Ce qui peut migrer",
+    "What changed since the reading before": "Ce qui a changé depuis la lecture précédente",
+    "What could not be read": "Ce qui n’a pas pu être lu",
+    "What depends on what": "Ce qui dépend de quoi",
+    "What happened": "Ce qui s’est passé",
+    "What is not known": "Ce qui n’est pas connu",
+    "What is still to be filled in": "Ce qui reste à remplir",
+    "What must be decided": "Ce qu’il faut décider",
+    "What somebody must act on or know": "Ce qu’il faut traiter ou savoir",
+    "What that did to the plan": "Effet sur le plan",
+    "What these hold is not in this report. An empty list and one that could not be read are not the same.": (
+        "Leur contenu n’est pas dans ce rapport. Une liste vide et une liste illisible ne sont pas la même chose."
+    ),
+    "What to do": "À faire",
+    "What will be left behind": "Ce qui sera laissé sur place",
+    "Where": "Où",
+    "Which": "Lesquelles",
+    "Why": "Pourquoi",
+    "Window": "Fenêtre",
+    "Workload": "Charge",
+    "Workloads": "Charges",
+    "Workloads of a move group cut over together. What leads out of it works across both sites until the other end moves.": (
+        "Les charges d’un groupe basculent ensemble. Ce qui en sort fonctionne entre les deux sites jusqu’à la bascule "
+        "de l’autre bout."
+    ),
+    "Workloads stand on a ring, those of a move group side by side. Lines join what depends on each other.": (
+        "Les charges sont sur un anneau, celles d’un groupe côte à côte. Les lignes joignent ce qui dépend l’un de l’autre."
+    ),
+    "Workloads that are not drafted to move": "Charges non prévues pour migrer",
+    "Workloads that nothing known joins to another": "Charges que rien de connu ne lie à une autre",
+    "all": "tout",
+    "and {n} with changes": "et {n} avec adaptations",
+    "as the plan says": "selon le plan",
+    "at least": "au moins",
+    "between move groups": "entre groupes de bascule",
+    "data gap": "données manquantes",
+    "drafted to move": "prévue pour migrer",
+    "fits": "tient",
+    "for lack of data": "faute de données",
+    "inside a move group": "dans un groupe de bascule",
+    "measured": "mesuré",
+    "must cut over together": "doivent basculer ensemble",
+    "nine of ten take at most {time}": "neuf fois sur dix au plus {time}",
+    "no window": "pas de fenêtre",
+    "not known": "inconnu",
+    "not set": "non fixée",
+    "nothing here can read it": "rien ici ne sait le lire",
+    "of memory": "de mémoire",
+    "of {n}": "sur {n}",
+    "rules that block": "règles bloquantes",
+    "stated": "annoncé",
+    "talks to": "parle à",
+    "too long": "trop longue",
+    "vCPU": "vCPU",
+    "with their {kind}": "avec leurs {kind}",
+    "{n} more": "{n} de plus",
+    "{n} more are in no wave": "{n} autres dans aucune vague",
+    "{n} more are in the tables beside this report.": "{n} autres sont dans les tableaux joints à ce rapport.",
+    "{n} of the facts": "{n} des faits",
+    "{n} of {all} cannot be judged for lack of data": "{n} sur {all} ne peuvent être jugées faute de données",
+    "{n} of {all} workloads cannot move as they are": "{n} charges sur {all} ne peuvent pas migrer telles quelles",
+}
+
+TOLD: dict[str, str] = {
+    "Addresses are kept.": "Les adresses sont gardées.",
+    "Another tenant may be behind it.": "Un autre tenant peut être derrière.",
+    "As placement rules.": "En règles de placement.",
+    "By a copy from inside.": "Par une copie de l’intérieur.",
+    "By a registry copy.": "Par une copie de registre.",
+    "By new addresses.": "Par de nouvelles adresses.",
+    "Bytes can be copied to another store.": "Les octets peuvent être copiés vers un autre stockage.",
+    "Copy the logs that must be kept.": "Copier les journaux à conserver.",
+    "Data by dump or replication.": "Données par export ou réplication.",
+    "Data by dump.": "Données par export.",
+    "Deploy again from their manifests.": "Redéployer depuis leurs manifestes.",
+    "Manual ones keep billing.": "Les sauvegardes manuelles restent facturées.",
+    "Names change addresses on the day.": "Les noms changent d’adresse le jour venu.",
+    "Not portable: data is encrypted anew.": "Non portables : les données sont chiffrées à nouveau.",
+    "Not portable; restore what must be kept.": "Non portables ; restaurer ce qui doit être gardé.",
+    "Only the disk as it is moves.": "Seul l’état actuel du disque migre.",
+    "Only those used as templates are worth moving.": "Seules celles qui servent de modèles valent d’être migrées.",
+    "Order as much at the target.": "En commander autant à la cible.",
+    "Public keys are in the guests already.": "Les clés publiques sont déjà dans les machines.",
+    "Restore points are not portable.": "Les points de restauration ne sont pas portables.",
+    "Suspend before a move.": "À suspendre avant une migration.",
+    "Their content is not read.": "Leur contenu n’est pas lu.",
+    "Their keys come from the owner.": "Leurs clés viennent du propriétaire.",
+    "They cannot be exported.": "Elles ne peuvent pas être exportées.",
+    "To an edge gateway.": "Vers une passerelle de bordure.",
+    "To storage classes.": "Vers des classes de stockage.",
+    "To the edge's NAT.": "Vers le NAT de la passerelle.",
+    "To the edge's firewall.": "Vers le pare-feu de la passerelle.",
+    "To the firewall.": "Vers le pare-feu.",
+    "What they made is listed by itself.": "Ce qu’elles ont créé est listé séparément.",
+    "With the other end.": "Avec l’autre extrémité.",
+}
+"""Notes of kinds (model/kinds.py) in French."""

@@ -163,6 +163,7 @@ class FakeCloud:
         self.announce = True
         self.compute_versions = ("2.1", "2.96")
         self.slow_seconds = 0.0
+        self.stalled = threading.Event()
         self.calls: list[tuple[str, str]] = []
         self.tokens: dict[str, str] = {}
         self.services: dict[str, str] = {}

@@ -347,3 +347,221 @@ def test_cards_are_in_the_order_of_the_record(fake: FakeCloud) -> None:
     }
     (two,) = read(fake).estate.servers
     assert two.ports == [ident("port 2"), ident("port 1"), ident("port 3")]
+
+
+def fill(fake: FakeCloud) -> None:
+    """At least one object of every kind of OpenStack."""
+    fake.add_services()
+    fake.add_server("web-1")
+    mine = {"project_id": ident("project acme")}
+    more: dict[str, list[dict[str, Any]]] = {
+        "keypairs": [{"keypair": {"name": "admin", "public_key": "ssh-rsa AAAA", "fingerprint": "a:b"}}],
+        "server_groups": [{"id": "sg", "name": "apart", "policy": "anti-affinity", "members": ["b", "a"]} | mine],
+        "snapshots": [{"id": "snap", "volume_id": ident("volume web-1"), "status": "available", "size": 10}],
+        "volume_types": [{"id": "vt", "name": "fast", "is_public": True, "extra_specs": {"a": "b"}}],
+        "backups": [{"id": "bk", "name": "b", "status": "available", "size": 10, "volume_id": "v", "created_at": "c"}],
+        "images": [{"id": "im", "name": "mine", "owner": ident("project acme"), "visibility": "private"}],
+        "security_groups": [{"id": "g", "name": "default", "security_group_rules": []} | mine],
+        "floatingips": [{"id": "f", "floating_ip_address": "192.0.2.1"} | mine],
+        "routers": [
+            {"id": "ro", "name": "edge", "status": "ACTIVE", "revision_number": 4, "routes": []} | mine,
+            {"id": "theirs", "name": "x", "project_id": "someone"},
+        ],
+        "vpnservices": [{"id": "vp", "name": "vpn", "router_id": "ro", "status": "ACTIVE"} | mine],
+        "ipsec_site_connections": [{"id": "co", "name": "site", "psk": "PLANTED", "vpnservice_id": "vp"} | mine],
+        "firewall_groups": [{"id": "fg", "name": "fw", "ports": ["b", "a"]} | mine],
+        "firewall_policies": [{"id": "fp", "name": "policy", "firewall_rules": ["z", "a"]} | mine],
+        "firewall_rules": [{"id": "fr", "name": "rule", "action": "allow", "enabled": False} | mine],
+        "loadbalancers": [{"id": "lb", "name": "front", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}],
+        "listeners": [{"id": "li", "name": "https", "protocol_port": 443, "loadbalancers": [{"id": "lb"}]}],
+        "pools": [
+            {
+                "id": "po",
+                "name": "pool",
+                "loadbalancers": [{"id": "lb"}],
+                "all_members": [{"id": "me", "address": "10.20.0.11", "protocol_port": 80, "weight": 1}],
+            }
+        ],
+        "healthmonitors": [{"id": "hm", "type": "HTTP", "pools": [{"id": "po"}]}],
+        "l7policies": [{"id": "l7", "action": "REJECT", "listener_id": "li"}],
+        "zones": [{"id": "zo", "name": "example.com.", "serial": 17, "status": "ACTIVE", "action": "NONE"}],
+        "recordsets": [{"id": "re", "name": "www.example.com.", "type": "A", "records": ["b", "a"], "zone_id": "zo"}],
+        "containers": [{"name": "files", "count": 3, "bytes": 2**30, "last_modified": "now"}],
+        "stacks": [{"id": "st", "stack_name": "app", "stack_status": "CREATE_COMPLETE", "creation_time": "c"}],
+        "secrets": [
+            {
+                "secret_ref": "http://k/v1/secrets/se",
+                "name": "tls",
+                "secret_type": "certificate",
+                "status": "ACTIVE",
+                "updated": "now",
+            }
+        ],
+    }
+    fake.objects["acme"].update(more)
+
+
+def only(estate: model.Estate, kind: str) -> model.Resource:
+    (found,) = estate.resources[kind]
+    return found
+
+
+def test_everything_of_openstack(fake: FakeCloud) -> None:
+    fill(fake)
+    estate = read(fake).estate
+    openstack = {row.kind for row in reading.OPENSTACK}
+    assert {estate.read[kind] for kind in openstack} == {"complete"} and estate.findings == []
+    assert {kind for kind in openstack if not estate.of(kind)} == set(), "each kind has an object"
+    assert set(estate.resources) == openstack - set(kinds.TYPED)
+    assert only(estate, "key_pairs") == model.Resource(
+        id="admin", name="admin", properties={"fingerprint": "a:b", "public_key": "ssh-rsa AAAA"}
+    )
+    assert only(estate, "server_groups").properties == {"members": ["a", "b"], "policy": "anti-affinity"}
+    quota = only(estate, "compute_quotas")
+    assert quota.id == ident("project acme") and quota.properties == {"maxTotalCores": 20, "totalCoresUsed": 2}
+    assert (only(estate, "backups").parent, only(estate, "backups").size_gib) == ("v", 10.0)
+    assert only(estate, "routers").properties == {} and only(estate, "routers").status == "ACTIVE"
+    assert only(estate, "vpn_connections").parent == "vp" and "PLANTED" not in model.to_text(estate)
+    assert only(estate, "firewall_policies").properties == {"firewall_rules": ["z", "a"]}, (
+        "their order is what they mean"
+    )
+    assert only(estate, "load_balancers").status == "ACTIVE"
+    assert [only(estate, f"lb_{part}").parent for part in ("listeners", "pools", "members", "health_monitors")] == [
+        "lb",
+        "lb",
+        "po",
+        "po",
+    ]
+    assert only(estate, "lb_members").properties == {"address": "10.20.0.11", "protocol_port": 80, "weight": 1}
+    assert only(estate, "dns_zones").properties == {}
+    assert (only(estate, "dns_records").parent, only(estate, "dns_records").properties["records"]) == ("zo", ["a", "b"])
+    files = only(estate, "containers")
+    assert (files.id, files.size_gib, files.properties) == ("files", 1.0, {"bytes": 2**30, "count": 3})
+    assert (only(estate, "stacks").name, only(estate, "stacks").created) == ("app", "c")
+    assert only(estate, "secrets") == model.Resource(
+        id="se", name="tls", status="ACTIVE", properties={"type": "certificate"}
+    )
+    assert model.loads(model.to_text(estate)) == estate
+    assert {
+        service.state for service in estate.services if service.name in {row.service for row in reading.OPENSTACK}
+    } == {"complete"}
+    assert not fake.writes()
+
+
+def test_everything_twice_is_the_same_whatever_the_order(fake: FakeCloud) -> None:
+    fill(fake)
+    first = read(fake).estate
+    chance = random.Random(11)
+    for rows in fake.objects["acme"].values():
+        chance.shuffle(rows)
+    fake.objects["acme"]["routers"][0]["revision_number"] = 99
+    for zone in fake.objects["acme"]["zones"]:
+        zone["serial"] += 1
+    assert model.to_text(read(fake, threads=1).estate) == model.to_text(first)
+
+
+def test_a_service_that_the_cloud_does_not_have_is_absent_and_no_fault(fake: FakeCloud) -> None:
+    estate = read(fake).estate
+    assert estate.findings == []
+    for kind in ("load_balancers", "lb_members", "dns_zones", "containers", "stacks", "secrets", "vpn_services"):
+        assert estate.read[kind] == "absent" and kind not in estate.resources
+    states = {service.name: service.state for service in estate.services}
+    assert (states["dns"], states["network"], states["rds"]) == ("absent", "complete", "absent")
+    assert "dns_zones" not in estate.counts()
+
+
+def test_a_service_that_nothing_reads_is_a_finding(fake: FakeCloud) -> None:
+    fake.services |= {"database": "/trove/v1.0", "placement": "/placement", "workflowv2": "/mistral"}
+    estate = read(fake).estate
+    (finding,) = estate.findings
+    assert (finding.rule, finding.severity) == ("not_read", "warning") and finding.data_gap
+    assert finding.subject == model.Subject(kind="services", id="database", name="database")
+    assert model.Service("database", "not_read") in estate.services
+    assert "database" in finding.seen_fr and finding.action_fr
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure", "others"),
+    [("loadbalancers", 403, "lb_listeners"), ("limits", 500, "servers"), ("zones", 404, "dns_records")],
+)
+def test_a_kind_that_fails_leaves_the_others_alone(fake: FakeCloud, kind: str, failure: int, others: str) -> None:
+    fill(fake)
+    fake.fail[kind] = failure
+    estate = read(fake).estate
+    assert estate.read[others] == "complete" and estate.findings
+    for finding in estate.findings:
+        assert (finding.rule, finding.severity, finding.data_gap) == ("not_read", "warning", True)
+        assert estate.read[finding.subject.kind] == "not_read" and finding.subject.kind not in estate.resources
+        assert f"HTTP {failure}" in finding.seen and f"HTTP {failure}" in finding.seen_fr
+    states = {service.name: service.state for service in estate.services}
+    assert states[kinds.KINDS[estate.findings[0].subject.kind].service] == "partial"
+
+
+def test_members_whose_pools_could_not_be_read_are_not_none(fake: FakeCloud) -> None:
+    fill(fake)
+    fake.fail["pools"] = 500
+    estate = read(fake).estate
+    assert estate.read["lb_members"] == "not_read"
+    fake.fail.clear()
+    fake.fail["members"] = 403
+    estate = read(fake).estate
+    assert (estate.read["lb_pools"], estate.read["lb_members"]) == ("complete", "not_read")
+
+
+def test_a_kind_alone(fake: FakeCloud) -> None:
+    fill(fake)
+    fake.services["database"] = "/trove"
+    estate = read(fake, kinds=("lb_members",)).estate
+    assert estate.read == {"lb_members": "complete"} and only(estate, "lb_members").id == "me"
+    assert [service.name for service in estate.services] == ["load_balancer"] and estate.findings == []
+
+
+def test_one_service_that_stalls_holds_nothing_else_up(fake: FakeCloud) -> None:
+    fill(fake)
+
+    def stall(_query: dict[str, str]) -> None:
+        fake.stalled.wait(10)
+
+    for kind in ("zones", "recordsets"):
+        fake.fail[kind] = stall
+    result = reading.read(login(fake, api_timeout=0.3), sleep=lambda _seconds: None)
+    fake.stalled.set()
+    assert result.seconds < 3
+    assert {kind for kind, state in result.estate.read.items() if state == "not_read"} == {"dns_zones", "dns_records"}
+    assert "the service did not answer within 0.3 s" in result.estate.findings[0].seen
+
+
+def test_extra_specs_of_flavors_of_an_old_nova(fake: FakeCloud) -> None:
+    fake.compute_versions = ("2.1", "2.38")
+    fake.add_server("web-1", flavor={"id": "7"})
+    fake.add_server("web-2", flavor={"id": "7"})
+    flavor = {"id": "7", "name": "s3", "vcpus": 2, "ram": 4096, "hidden_specs": {"ecs:performancetype": "normal"}}
+    fake.objects["acme"]["flavors"] += [flavor, {"id": "8", "name": "unused", "vcpus": 1, "ram": 1}]
+    first, second = read(fake).estate.servers
+    assert first.flavor.extra_specs == second.flavor.extra_specs == {"ecs:performancetype": "normal"}
+    asked = [path for _method, path in fake.calls if path.endswith("os-extra_specs")]
+    assert asked == ["/compute/v2.1/flavors/7/os-extra_specs"], "once, and only for a flavor in use"
+
+
+def test_hostile_names_everywhere(fake: FakeCloud) -> None:
+    fill(fake)
+    for rows in fake.objects["acme"].values():
+        for row in rows:
+            inner = row.get("keypair", row)
+            if "name" in inner and row not in fake.objects["acme"]["containers"]:
+                inner["name"] = HOSTILE
+    fake.objects["acme"]["containers"][0]["name"] = HOSTILE
+    estate = read(fake).estate
+    assert estate.findings == [] and only(estate, "containers").id == HOSTILE == only(estate, "key_pairs").id
+    assert model.loads(model.to_text(estate)) == estate
+
+
+def test_calls_are_pages_and_a_constant(fake: FakeCloud) -> None:
+    fill(fake)
+    small = read(fake).calls
+    objects = fake.objects["acme"]
+    for number in range(300):
+        fake.add_server(f"server-{number}")
+        objects["recordsets"].append({"id": f"re-{number:03}", "name": "x", "zone_id": "zo"})
+    many = read(fake, page_size=100).calls
+    assert many - small == 4 * 3, "servers, volumes, ports and record sets have three more pages each"

@@ -14,6 +14,7 @@ import pytest
 from tests.installed import Lab, collections_path, lab, operator, playbook
 from tests.lab import hypervisor, parts
 from tests.lab.both_sides import Sides, look
+from tests.lab.openstack import bulk
 from tests.lab.operator import Operator
 
 __all__ = ["collections_path", "lab", "operator", "playbook"]
@@ -25,6 +26,14 @@ def without_guests(lab: Lab) -> Iterator[None]:
     hypervisor.down(lab.instance)
     yield
     hypervisor.up(lab.instance)
+
+
+@pytest.fixture(scope="module")
+def tenants(lab: Lab, without_guests: None) -> Iterator[Lab]:
+    """The lab with the two whole tenants of tests.lab.openstack.bulk; afterwards it is as it was seeded."""
+    bulk.seed(lab.instance)
+    yield lab
+    parts.restore(lab.instance)
 
 
 @pytest.fixture

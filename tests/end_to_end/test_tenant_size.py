@@ -1,0 +1,143 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tenant of 1,000 servers and one of 30, in real services: complete, quick, in few calls, and the same every time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.tenants import Run, Tenant
+from tests.installed import Lab
+from tests.lab.openstack import bulk
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("without_guests")]
+
+PAGE = 500
+MIB = 1 << 20
+
+# What is in the databases of the services, by kind of the estate.
+TRUTH = {
+    "servers": ("nova", "SELECT uuid FROM instances WHERE deleted = 0 AND project_id = '{project}'"),
+    "volumes": ("cinder", "SELECT id FROM volumes WHERE deleted = 0 AND project_id = '{project}'"),
+    "snapshots": ("cinder", "SELECT id FROM snapshots WHERE deleted = 0 AND project_id = '{project}'"),
+    "images": ("glance", "SELECT id FROM images WHERE deleted = 0 AND owner = '{project}'"),
+    "networks": ("neutron", "SELECT id FROM networks WHERE project_id = '{project}'"),
+    "subnets": ("neutron", "SELECT id FROM subnets WHERE project_id = '{project}'"),
+    "ports": ("neutron", "SELECT id FROM ports WHERE project_id = '{project}'"),
+    "security_groups": ("neutron", "SELECT id FROM securitygroups WHERE project_id = '{project}'"),
+    "floating_ips": ("neutron", "SELECT id FROM floatingips WHERE project_id = '{project}'"),
+    "routers": ("neutron", "SELECT id FROM routers WHERE project_id = '{project}'"),
+}
+RULES = "SELECT id FROM securitygrouprules WHERE project_id = '{project}'"
+
+
+@pytest.fixture(scope="module")
+def big(tenants: Lab, collections_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tenant, Run]:
+    """The big tenant, assessed."""
+    tenant = Tenant(tenants, collections_path, bulk.BIG.name, tmp_path_factory.mktemp("big") / "big")
+    return tenant, tenant.assess()
+
+
+@pytest.fixture(scope="module")
+def small(tenants: Lab, collections_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tenant, Run]:
+    """The small tenant, assessed; once before that into another folder, for what is loaded at first."""
+    folder = tmp_path_factory.mktemp("small")
+    Tenant(tenants, collections_path, bulk.SMALL.name, folder / "first").assess()
+    tenant = Tenant(tenants, collections_path, bulk.SMALL.name, folder / "small")
+    return tenant, tenant.assess()
+
+
+def test_a_thousand_servers_are_assessed_in_three_minutes_and_500_mb(big: tuple[Tenant, Run]) -> None:
+    dummy, run = big
+    assert run.seconds <= 180, f"{run.seconds:.1f} s, load {os.getloadavg()[0]:.1f}"
+    assert run.memory < 500 * 1000 * 1000, f"{run.memory / MIB:.0f} MiB"
+    assert run.calls.writes == []
+
+
+def test_calls_grow_with_pages_and_not_with_objects(big: tuple[Tenant, Run], small: tuple[Tenant, Run]) -> None:
+    tenant, run = big
+    estate = tenant.estate()
+    listed = [kind for kind, state in estate["read"].items() if state != "absent"]
+    found = {kind: len(estate.get(kind) or estate["resources"].get(kind) or ()) for kind in listed}
+    pages = sum(1 + count // PAGE for count in found.values())
+    asked = len(run.calls.all)
+    assert asked <= pages + 12, {"calls": run.calls.by_service(), "pages": pages, "found": found}
+    more = sum(found[kind] // PAGE for kind in found)
+    assert asked - len(small[1].calls.all) <= more, "a tenant 33 times as large takes more pages, and nothing else"
+    rules = sum(len(group["rules"]) for group in estate["security_groups"])
+    assert (sum(found.values()) + rules) / asked >= 20, "twenty times fewer calls than one an object"
+
+
+@pytest.mark.parametrize("kind", sorted(TRUTH))
+def test_every_object_is_in_the_estate(big: tuple[Tenant, Run], small: tuple[Tenant, Run], kind: str) -> None:
+    for tenant, dummy in (big, small):
+        estate = tenant.estate()
+        assert estate["read"][kind] == "complete"
+        there = tenant.truth(*TRUTH[kind])
+        rows = estate.get(kind) or estate["resources"].get(kind) or []
+        ours = {row["id"] for row in rows}
+        assert there, f"the lab has no {kind}"
+        assert there <= ours
+        if kind not in ("images", "networks", "subnets"):  # others' that the tenant sees or uses are there too
+            assert ours == there
+
+
+def test_every_rule_of_every_group_is_in_the_estate(big: tuple[Tenant, Run], small: tuple[Tenant, Run]) -> None:
+    for (tenant, dummy), expected in ((big, 3004), (small, 204)):
+        rules = [rule["id"] for group in tenant.estate()["security_groups"] for rule in group["rules"]]
+        assert len(rules) == len(set(rules)) == expected
+        assert set(rules) == tenant.truth("neutron", RULES)
+
+
+def test_disks_and_cards_are_with_their_servers(big: tuple[Tenant, Run]) -> None:
+    tenant, dummy = big
+    estate = tenant.estate()
+    for server in estate["servers"]:
+        assert len(server["volumes"]) == bulk.BIG.volumes, server["name"]
+        assert len(server["ports"]) == bulk.BIG.ports, server["name"]
+    assert estate["findings"] == []
+
+
+def test_every_object_is_in_the_plan_with_what_becomes_of_it(
+    big: tuple[Tenant, Run], small: tuple[Tenant, Run]
+) -> None:
+    for tenant, dummy in (big, small):
+        estate, plan = tenant.estate(), tenant.plan()
+        named = {workload["source"]["id"] for workload in plan["workloads"].values()}
+        named |= set(plan["networks"])
+        named |= {ident for objects in plan["objects"].values() for ident in objects}
+        decided = [entry for objects in plan["objects"].values() for entry in objects.values()]
+        assert all(entry["decision"] for entry in decided)
+        servers = {server["id"] for server in estate["servers"]}
+        assert servers == {workload["source"]["id"] for workload in plan["workloads"].values()}
+        # what hangs on a server goes with it, what lies within something goes with that
+        within = {disk["volume_id"] for server in estate["servers"] for disk in server["volumes"]}
+        within |= {port["id"] for port in estate["ports"] if port["device_id"] in named}
+        within |= {subnet["id"] for subnet in estate["subnets"] if subnet["network_id"] in named}
+        rows = {kind: estate[kind] for kind in TRUTH if kind in estate} | estate["resources"]
+        for kind, objects in rows.items():
+            lost = [
+                row["name"] for row in objects if row["id"] not in named | within and row.get("parent", "") not in named
+            ]
+            assert lost == [], f"{kind} that nothing says anything about"
+
+
+def test_a_small_tenant_is_assessed_within_seconds(small: tuple[Tenant, Run]) -> None:
+    tenant, run = small
+    again = [tenant.assess() for _number in range(2)]
+    assert min(each.seconds for each in (run, *again)) < 6, f"load {os.getloadavg()[0]:.1f}"
+    said = [each.played.output.partition(" were read in ")[2].partition(" s ")[0] for each in (run, *again)]
+    assert min(float(seconds) for seconds in said) < 3, f"load {os.getloadavg()[0]:.1f}"
+
+
+def test_a_second_run_changes_nothing(big: tuple[Tenant, Run], small: tuple[Tenant, Run]) -> None:
+    for tenant, dummy in (small, big):
+        before = tenant.files()
+        again = tenant.assess()
+        assert again.played.changed == 0, again.played.output
+        assert tenant.files() == before
+        assert again.calls.writes == []

@@ -132,7 +132,8 @@ def _over(rules: dict[str, Rule], data: Any) -> list[Problem]:
         if ident in seen:
             problems.append(Problem(f"{where}.id", f"{ident} is there twice"))
         seen.add(ident)
-        problems += _one(rules, dict(entry), ident, where)
+        # to YAML 1.1 an unquoted `off` is the boolean
+        problems += _one(rules, {"off" if key is False else key: value for key, value in entry.items()}, ident, where)
     return problems
 
 

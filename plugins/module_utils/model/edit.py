@@ -35,6 +35,7 @@ class Edit:
     comments: add: comment lines above it, without indent; remove: comment lines above it that go along, when they are
     these; comment: the lines that it replaces (`value`: the new ones), when they are these.
     blank: add: with a blank line before it.
+    levels: add: how many levels of the value are written as blocks; what is deeper stands on one line. None: all.
     """
 
     op: Literal["set", "add", "remove", "comment"]
@@ -43,6 +44,7 @@ class Edit:
     after: Step | None = None
     comments: tuple[str, ...] = ()
     blank: bool = False
+    levels: int | None = None
 
 
 def apply(text: str, edits: Iterable[Edit], expected: Any) -> str:
@@ -68,6 +70,23 @@ def inline(data: Any) -> str:
     if isinstance(data, (list, tuple)):
         return "[" + ", ".join(map(inline, data)) + "]"
     return document.scalar(data)
+
+
+def block(data: Any, indent: int, levels: int | None) -> list[str]:
+    """Plain data as lines in block style, down to so many levels; what is deeper stands on one line."""
+    if levels is None:
+        return document.block(data, indent)
+    pad = " " * indent
+    if levels < 1 or not data or not isinstance(data, (dict, list)):
+        return [pad + inline(data)]
+    lines: list[str] = []
+    for key, value in data.items() if isinstance(data, dict) else ((None, entry) for entry in data):
+        head = pad + ("-" if key is None else f"{document.scalar(key)}:")
+        if levels > 1 and value and isinstance(value, (dict, list)):
+            lines += [head, *block(value, indent + 2, levels - 1)]
+        else:
+            lines.append(f"{head} {inline(value)}")
+    return lines
 
 
 class Text:
@@ -253,7 +272,7 @@ class Text:
     def _lines(self, lines: Iterable[str]) -> str:
         return self._newline.join(lines)
 
-    def _set(self, path: Path, value: Any) -> None:
+    def _set(self, path: Path, value: Any, levels: int | None = None) -> None:
         parent, position = self._find(path)
         start, end, alias = self._span(parent, position)
         node = parent.value[position] if parent.id == "sequence" else parent.value[position][1]
@@ -264,7 +283,7 @@ class Text:
                 colon = self._colon(parent.value[position][0])
                 self._splice(colon, end, "", len(path))
                 indent = parent.start_mark.column + 2
-                new = self._newline + self._lines(document.block(value, indent))
+                new = self._newline + self._lines(block(value, indent, levels))
                 self._splice(self._line_end(end), self._line_end(end), new, len(path))
                 return
             space = " " if start == end and self._text[start - 1 : start] == ":" else ""
@@ -302,7 +321,7 @@ class Text:
         gone = {self._position(node, edit.path[-1]): edit for edit in edits if edit.op == "remove"}
         kept = [index for index in range(len(node.value)) if index not in gone]
         if not node.value and path:
-            self._set(path, self._made(node, adds))
+            self._set(path, self._made(node, adds), adds[0].levels if adds else None)
         elif not node.value:
             raise CloudExitError("Cannot add to an empty document")
         elif node.flow_style:
@@ -386,7 +405,7 @@ class Text:
         value = [edit.value] if node.id == "sequence" else {edit.path[-1]: edit.value}
         pad = " " * column
         lines = ["", *([""] if edit.blank else []), *(pad + line for line in edit.comments)]
-        self._splice(place, place, self._lines([*lines, *document.block(value, column)]), len(edit.path))
+        self._splice(place, place, self._lines([*lines, *block(value, column, edit.levels)]), len(edit.path))
 
 
 def _difference(found: Any, wanted: Any, path: str = "") -> str:

@@ -405,13 +405,9 @@ def _rules(plan: Plan) -> Iterator[Problem]:
 
 
 def _objects(plan: Plan) -> Iterator[Problem]:
-    for kind, entries in _pairs(plan.objects):
+    for kind, _entries in _pairs(plan.objects):
         if kind not in kinds.KINDS:
             yield Problem(schema.join("objects", kind), f"is not a kind of objects{_near(kind, kinds.KINDS)}")
-        for ident, entry in _pairs(entries):
-            if entry.decision == "move" and kind not in ("volumes", "servers"):
-                where = schema.join(schema.join("objects", kind), ident)
-                yield Problem(f"{where}.decision", "only volumes move as they are; choose another decision")
 
 
 def _pairs(mapping: dict[str, T]) -> list[tuple[str, T]]:
@@ -434,13 +430,21 @@ def _names(plan: Plan) -> Iterator[Problem]:
                 yield Problem(schema.join(schema.join("readers", name) + ".connection", key), "is not a host variable")
 
 
+def is_wave_name(name: str) -> str | None:
+    """What is wrong with the name of a wave, which is a group of the inventory; None: nothing."""
+    if _GROUP.match(name) and name not in _RESERVED_GROUPS and not name.startswith(("group_", "tenant_", "target_")):
+        return None
+    return "is not a wave name: use wave_ and lower-case letters, digits and '_'"
+
+
 def _waves(plan: Plan) -> Iterator[Problem]:
     groups = {workload.group for _host, workload in _pairs(plan.workloads) if workload.group}
     homes: dict[str, list[str]] = defaultdict(list)
     for name, wave in _pairs(plan.waves):
         where = schema.join("waves", name)
-        if not _GROUP.match(name) or name in _RESERVED_GROUPS or name.startswith(("group_", "tenant_", "target_")):
-            yield Problem(where, "is not a wave name: use wave_ and lower-case letters, digits and '_'")
+        fault = is_wave_name(name)
+        if fault:
+            yield Problem(where, fault)
         for index, group in enumerate(wave.groups):
             if group not in groups:
                 yield Problem(f"{where}.groups[{index}]", f"no workload is in a group {group!r}{_near(group, groups)}")

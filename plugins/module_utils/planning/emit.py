@@ -9,7 +9,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, names, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import (
+    document,
+    edit,
+    kinds,
+    names,
+    schema,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Problem
 
@@ -20,14 +26,16 @@ _HEAD = """\
 #   ansible-playbook -i {file} cloudexit.flexible_engine.migrate --limit wave_1 --check --diff
 # Every key is described in docs/plan.md. Keys that are left out have the default told there.
 """
+_TO_FILL = "# Still to be filled in before it can be used:"
 _COMMENTS = {
     "estate": "Drafted from this reading of the tenant.",
     "target": "Where the tenant goes.",
     "readers": "Helper servers in the source tenant that read the disks. connection: Ansible host variables.",
     "limits": "How much at once. bandwidth_mib_s: per reader, 0 is no limit.",
     "networks": "Source networks, by id, and the port group that takes the place of each.",
-    "waves": "Move groups that share a cutover window. Workloads of one group cut over together.",
+    "waves": "Move groups that share a cutover window (start, hours). Workloads of one group cut over together.",
     "workloads": "One entry a server, by Ansible host name. move: cold, or none with a reason.",
+    "objects": "What becomes of everything else: move, translate, replace, recreate, leave, or customer: not decided.",
 }
 # always written, although they have a default
 _SHOWN = {
@@ -61,10 +69,10 @@ def to_text(
     open_ = list(to_fill)
     lines = _HEAD.format(tenant=names.printable(plan.tenant.name), file=names.printable(file)).splitlines()
     if open_:
-        lines += ["#", "# Still to be filled in before it can be used:"]
+        lines += ["#", _TO_FILL]
         lines += [f"#   {names.printable(str(problem), 110)}" for problem in open_]
     lines += ["---", f"plugin: {document.scalar(plan.plugin)}", f"version: {plan.version}"]
-    for section in ("tenant", "estate", "target", "readers", "limits", "networks", "waves", "workloads"):
+    for section in ("tenant", "estate", "target", "readers", "limits", "networks", "waves", "workloads", "objects"):
         lines.append("")
         if section in _COMMENTS:
             lines.append(f"# {_COMMENTS[section]}")
@@ -72,6 +80,9 @@ def to_text(
         if section == "workloads" and value:
             lines.append("workloads:")
             lines += _workloads(value, remarks or {})
+        elif section == "objects" and value:
+            lines.append("objects:")
+            lines += _objects(value)
         else:
             lines += document.block({section: _shown(value)})
     return "\n".join(lines) + "\n"
@@ -85,6 +96,37 @@ def _workloads(workloads: Mapping[str, plans.Workload], remarks: Mapping[str, It
         lines += [f"  # {names.printable(remark, 110)}" for remark in remarks.get(host, ())]
         lines += document.block({host: _workload(workload)}, 2)
     return lines
+
+
+def _objects(objects: Mapping[str, Mapping[str, plans.Object]]) -> list[str]:
+    lines: list[str] = []
+    for kind, entries in objects.items():
+        about = kinds.KINDS.get(kind)
+        if about is not None:
+            lines.append(f"  # {about.title}{f': {about.note}' if about.note else ''}")
+        shown = {ident: {k: v for k, v in schema.dump(entry).items() if v != ""} for ident, entry in entries.items()}
+        lines += edit.block({kind: shown}, 2, 2)
+    return lines
+
+
+def told(text: str, to_fill: Iterable[Problem]) -> str:
+    """The text of a plan that people have, whose head names what is still to be filled in as of now."""
+    lines = text.split("\n")
+    start = next((i for i, line in enumerate(lines) if line.rstrip("\r") == _TO_FILL), None)
+    if start is None or any(not line.startswith("#") for line in lines[:start]):
+        return text
+    end = start + 1
+    while end < len(lines) and lines[end].startswith("#   "):
+        end += 1
+    if end == start + 1:
+        return text
+    ending = "\r" if lines[start].endswith("\r") else ""
+    now = [f"#   {names.printable(str(problem), 110)}{ending}" for problem in to_fill]
+    if now:
+        lines[start + 1 : end] = now
+    else:
+        del lines[start - 1 if lines[start - 1].rstrip("\r") == "#" else start : end]
+    return "\n".join(lines)
 
 
 def _workload(workload: plans.Workload) -> dict[str, Any]:

@@ -206,7 +206,17 @@ class _Merger:
                 merged[key] = value
                 entry = len(where) == 2 and path[0] == "workloads"
                 comments = self._new_lead(where) if entry or not path else ()
-                self.edits.append(Edit("add", where, value, after=previous, comments=comments, blank=entry or not path))
+                self.edits.append(
+                    Edit(
+                        "add",
+                        where,
+                        value,
+                        after=previous,
+                        comments=comments,
+                        blank=entry or not path,
+                        levels=max(4 - len(where), 1) if where[0] == "objects" else None,
+                    )
+                )
             elif not _same(before, value):
                 self._conflict("removed", where, None, value)
         return merged

@@ -120,6 +120,11 @@ def changed(edits: list[Edit], text: str = TEXT) -> str:
             "  - volume: v9\n",
         ),
         ([Edit("add", ("new",), 1)], "    size: 2\n", "    size: 2\nnew: 1\n"),
+        (
+            [Edit("add", ("new",), {"a": {"b": {"c": [1]}}, "d": {}}, levels=2)],
+            "    size: 2\n",
+            "    size: 2\nnew:\n  a: {b: {c: [1]}}\n  d: {}\n",
+        ),
         ([Edit("remove", ("limits",)), Edit("add", ("x",), 1, after="waves")], None, None),
         ([Edit("remove", ("limits", "rate")), Edit("add", ("limits", "x"), 1, after="rate")], "rate: 0", "x: 1"),
     ],

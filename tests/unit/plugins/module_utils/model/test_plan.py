@@ -354,7 +354,6 @@ def test_the_manual_is_that_of_the_schema() -> None:
             "objects.keyz (line 3): is not a kind of objects (did you mean 'keys'?)",
         ),
         ("version: 1", "version: 1\nobjects: {keys: {k1: {}}}", "objects.keys.k1.decision (line 3): is missing"),
-        ("version: 1", "version: 1\nobjects: {keys: {k1: {decision: move}}}", "only volumes move as they are"),
     ],
 )
 def test_decisions_windows_and_objects(old: str, new: str, problem: str | None) -> None:

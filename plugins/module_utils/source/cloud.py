@@ -25,6 +25,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Timeout,
     Unreachable,
 )
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import endpoints, signing
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.services import (
     COMPUTE_MICROVERSION,
     Catalogue,
@@ -142,6 +143,18 @@ class Cloud:
         return self.sdk.session
 
     @property
+    def keys(self) -> signing.Keys | None:
+        """The access key that this log-in signs its requests with; None for a log-in with a token."""
+        signer = getattr(getattr(self.session, "session", None), "auth", None)
+        return signer.keys if isinstance(signer, signing.Signer) else None
+
+    @property
+    def iam(self) -> str:
+        """Root of the identity service's own extensions: the catalogue's, else that of the URL of the log-in."""
+        endpoint = self.catalogue.endpoint("iam")
+        return endpoint.url if endpoint and endpoint.origin != "table" else endpoints.root(self.catalogue.auth_url)
+
+    @property
     def catalogue(self) -> Catalogue:
         """Where this project's services are."""
         if self._catalogue is None:
@@ -248,6 +261,7 @@ def connect(params: SourceAuth) -> Cloud:
     try:
         import openstack
         import openstack.config
+        import openstack.config.cloud_region
     except ImportError as exc:
         raise CloudExitError(
             f"Cannot connect to {params.label}",
@@ -275,6 +289,9 @@ def connect(params: SourceAuth) -> Cloud:
     }
     options.update({key: value for key, value in given.items() if value is not None})
     try:
+        signed = _signed(openstack, options, params)
+        if signed is not None:
+            return Cloud(params, signed)
         sdk = openstack.connect(**options)
         if params.project_id:
             sdk = sdk.connect_as(project_id=params.project_id)
@@ -285,6 +302,39 @@ def connect(params: SourceAuth) -> Cloud:
             # the SDK raises plain exceptions for credentials that lack a part
             error = AuthFailed(what, cause=scrub(str(exc)), hint=_CREDENTIAL_HINT)
         raise error from exc
+
+
+def _signed(openstack: Any, options: Mapping[str, Any], params: SourceAuth) -> Any:
+    """A connection whose requests are signed, where the credential is an access key; None where it is not."""
+    auth: dict[str, Any] = {}
+    config = openstack.config.OpenStackConfig(
+        load_yaml_config=options.get("load_yaml_config", True), load_envvars=options.get("load_envvars", True)
+    )
+    name = options.get("cloud") or (os.environ.get("OS_CLOUD") if options.get("load_envvars", True) else None)
+    entry = (config.cloud_config.get("clouds") or {}).get(name) or {}
+    for given in (entry.get("auth"), options.get("auth")):
+        auth.update(given if isinstance(given, Mapping) else {})
+    around = os.environ if not name and options.get("load_envvars", True) else {}
+    for key, variable in (
+        ("auth_url", "OS_AUTH_URL"),
+        ("project_name", "OS_PROJECT_NAME"),
+        ("password", "OS_PASSWORD"),
+    ):
+        if not auth.get(key) and around.get(variable):
+            auth[key] = around[variable]
+    keys = signing.keys_of(auth, around)
+    if keys is None:
+        return None
+    if params.project_id:
+        auth["project_id"] = params.project_id
+    region = config.get_one(**{**options, "auth_type": "none", "auth": {}})
+    verify, _certificate = region.get_requests_verify_args()
+    session = signing.session(auth, keys, verify=verify, timeout=params.timeout)
+    plain = {key: value for key, value in auth.items() if key in ("auth_url", "project_name", "project_id")}
+    made = openstack.config.cloud_region.CloudRegion(
+        name=region.name, region_name=region.region_name, config={**region.config, "auth": plain}, session=session
+    )
+    return openstack.connection.Connection(config=made)
 
 
 @contextmanager
@@ -389,8 +439,8 @@ def scrub(text: str) -> str:
 
 def _entries(access: Any) -> list[Mapping[str, Any]]:
     """The catalogue that came with the token, in one form for all versions of Keystone."""
-    if not access.has_service_catalog():
-        return []
+    if not (hasattr(access, "has_service_catalog") and access.has_service_catalog()):
+        return []  # signed requests: there was no log-in
     return list(access.service_catalog.normalize_catalog())
 
 

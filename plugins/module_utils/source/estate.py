@@ -20,6 +20,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import convert, pages, services
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import listings as family
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import storage
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.listings import (
     FLAVOR_SPECS,
     FLAVORS,
@@ -84,13 +85,13 @@ def read(
         sleep=sleep,
     )
     wanted = [listing for listing in LISTINGS if kinds is None or listing.kind in kinds]
-    found = _all(reader, wanted, max(1, threads))
+    found = _all(cloud, reader, wanted, max(1, threads))
     _flavors(reader, found)
     unread = _unread(cloud) if kinds is None else []
     return Reading(_assemble(cloud, wanted, found, unread), reader.calls, time.monotonic() - started)
 
 
-def _all(reader: pages.Reader, wanted: Sequence[Listing], threads: int) -> dict[str, Rows]:
+def _all(cloud: Cloud, reader: pages.Reader, wanted: Sequence[Listing], threads: int) -> dict[str, Rows]:
     """The rows of each kind: first the lists that stand for themselves, then those made for objects of the first."""
     found: dict[str, Rows] = {}
 
@@ -104,9 +105,21 @@ def _all(reader: pages.Reader, wanted: Sequence[Listing], threads: int) -> dict[
     first = [listing for listing in wanted if not listing.per]
     second = [listing for listing in wanted if listing.per]
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read") as pool:
-        merge(first, pool.map(reader.list, first))
+        merge(
+            first,
+            pool.map(lambda row: _buckets(cloud, reader, row) if row.kind == "buckets" else reader.list(row), first),
+        )
         merge(second, pool.map(lambda listing: reader.of_parents(listing, _parents(reader, listing, found)), second))
     return found
+
+
+def _buckets(cloud: Cloud, reader: pages.Reader, listing: Listing) -> Rows:
+    """The buckets of the account: they speak S3, and want keys of their own."""
+
+    def read_them(endpoint: services.Endpoint, call: pages.Caller) -> Iterable[dict[str, Any]]:
+        return storage.read(call, endpoint.url, cloud.iam, cloud.region, cloud.keys)
+
+    return reader.other(listing, read_them)
 
 
 def _parents(reader: pages.Reader, listing: Listing, found: Mapping[str, Rows]) -> Rows:

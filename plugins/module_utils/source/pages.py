@@ -14,9 +14,9 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import http_status, translate
@@ -44,6 +44,12 @@ _NOT_PUBLISHED = "APIGW.0101"
 
 Finder = Callable[[str], "Endpoint | None"]
 """Gives the endpoint of a service, None where the cloud has none; may call the service, and fail as calls do."""
+
+
+class Caller(Protocol):
+    """Makes one call and gives the answer, whatever its status."""
+
+    def __call__(self, method: str, url: str, **options: Any) -> Any: ...
 
 
 @dataclass
@@ -113,15 +119,45 @@ class Reader:
 
     def list(self, listing: Listing, parent: str = "") -> Rows:
         """All pages of a listing; ends early, with the reason, instead of raising."""
+        return self._guarded(listing, lambda endpoint, result: self._lists(listing, endpoint, parent, result))
+
+    def other(self, listing: Listing, read: Callable[[Endpoint, Caller], Iterable[dict[str, Any]]]) -> Rows:
+        """The same for what is no list of JSON: `read(endpoint, call)` gives rows with an id.
+
+        `call(method, url, **options)` is one call on the endpoint's session; a busy service is waited for in it.
+        """
+
+        def fill(endpoint: Endpoint, result: Rows) -> None:
+            def call(method: str, url: str, **options: Any) -> Any:
+                def once() -> Any:
+                    self.count()
+                    answer = endpoint.session.request(url, method, raise_exc=False, timeout=self._timeout, **options)
+                    if int(answer.status_code) in (429, 503):
+                        raise _busy(answer)
+                    return answer
+
+                return self.answer(listing.kind, listing.service, once)
+
+            for row in read(endpoint, call):
+                result.rows.setdefault(str(row["id"]), row)
+                self._on_progress(listing.kind, len(result.rows))
+
+        return self._guarded(listing, fill)
+
+    def _lists(self, listing: Listing, endpoint: Endpoint, parent: str, result: Rows) -> None:
+        if listing.one:
+            self._one(listing, endpoint, parent, result)
+        else:
+            self._all(listing, endpoint, parent, result)
+
+    def _guarded(self, listing: Listing, fill: Callable[[Endpoint, Rows], None]) -> Rows:
         result = Rows()
         try:
             endpoint = self._endpoint(listing)
             if endpoint is None:
                 result.absent = True
-            elif listing.one:
-                self._one(listing, endpoint, parent, result)
             else:
-                self._all(listing, endpoint, parent, result)
+                fill(endpoint, result)
         except _Absent:
             result.absent = True
         except Exception as exc:
@@ -162,6 +198,7 @@ class Reader:
         limit = min(listing.limit or self._page_size, self._page_size)
         marker: str | None = None
         seen: set[str] = set()
+        markers: set[str] = set()
         came = 0
         for number in range(1, MAX_PAGES + 1):
             answer = self._get(listing, endpoint, parent, *self._asked(listing, limit, marker, came, number))
@@ -179,7 +216,10 @@ class Reader:
             came += len(page)
             more, following = _next(listing, answer)
             total = _number(dig(answer, listing.total_key)) if listing.total_key else None
-            if page and not fresh:
+            # where the service names the marker, pages of objects that were seen go on: metrics of the same server
+            moved = following != "" and following not in markers
+            markers.add(following)
+            if page and not fresh and not moved:
                 raise CloudExitError("", cause="the pages repeat and do not end")
             if not page:
                 if more or (total is not None and total > came):
@@ -340,7 +380,7 @@ def _empty(answer: Any, key: str) -> bool:
 
 def _ended(listing: Listing, page: int, limit: int, came: int, total: int | None, more: bool, following: str) -> bool:
     if listing.next_key:
-        return not following
+        return not following or (total is not None and came >= total)
     if total is not None:
         return came >= total
     if more:
@@ -376,7 +416,7 @@ def _decoded(response: Any, *, optional: bool) -> Any:
     """The decoded answer; raises _Busy, _Absent or what the status means."""
     status = int(response.status_code)
     if status in (429, 503):
-        raise _Busy(f"HTTP {status}: the service is busy", _retry_after(response.headers.get("Retry-After")))
+        raise _busy(response)
     if status >= 400:
         said = fault(response)
         if status == 404 and (optional or _NOT_PUBLISHED in said):
@@ -388,6 +428,11 @@ def _decoded(response: Any, *, optional: bool) -> Any:
         return response.json()
     except ValueError as exc:
         raise CloudExitError("", cause="the answer is not JSON") from exc
+
+
+def _busy(response: Any) -> _Busy:
+    what = f"HTTP {int(response.status_code)}: the service is busy"
+    return _Busy(what, _retry_after(response.headers.get("Retry-After")))
 
 
 def _retry_after(text: Any) -> float | None:

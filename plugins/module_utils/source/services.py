@@ -92,7 +92,7 @@ class Catalogue:
         self._config = config
         self._project_id = project_id
         self._region = region
-        self._auth_url = auth_url
+        self.auth_url = auth_url
         self._urls: dict[str, str] = {}
         for entry in entries:
             url = _url(entry, interface, region)
@@ -114,9 +114,9 @@ class Catalogue:
             if kind in self._urls:
                 return self._made(service, self._urls[kind], "catalogue")
         if service.version:
-            table = endpoints.openstack_url(name, self._auth_url, self._region, self._project_id)
+            table = endpoints.openstack_url(name, self.auth_url, self._region, self._project_id)
         else:
-            table = endpoints.url(name, self._auth_url, self._region)
+            table = endpoints.url(name, self.auth_url, self._region)
         return self._made(service, table, "table") if table else None
 
     def _made(self, service: listings.Service, url: str, origin: Origin) -> Endpoint:

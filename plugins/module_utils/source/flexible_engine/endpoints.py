@@ -34,6 +34,7 @@ class Row:
 def _rows() -> tuple[Row, ...]:
     r = Row
     return (
+        r("iam", "iam", ("iam",)),
         r("ecs", "ecs", ("ecs", "ecsv1")),
         r("bms", "bms", ("bms",)),
         r("deh", "deh", ("deh",)),
@@ -76,7 +77,7 @@ def _rows() -> tuple[Row, ...]:
 
 
 TABLE: dict[str, Row] = {row.service: row for row in _rows()}
-"""The services that `listings` reads, by the name that kinds have for them."""
+"""The services that are read, by the name that kinds have for them; `iam` is for temporary keys."""
 
 UNREAD: dict[str, tuple[str, ...]] = {
     "anti-ddos": ("antiddos", "anti-ddos"),

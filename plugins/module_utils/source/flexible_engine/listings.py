@@ -4,7 +4,7 @@
 """How the objects of Flexible Engine's own services are listed. Paths begin at the root of the service's host.
 
 Shapes and paginations are those of the API references of the family (docs/flexible-engine.md says how sure each is).
-Buckets are not here: they speak S3 (`storage`).
+Buckets speak S3: `storage` reads them, and their row only says what becomes of what it gives.
 """
 
 from __future__ import annotations
@@ -439,6 +439,16 @@ def _listings() -> tuple[Listing, ...]:
             fields={"created": "created_at", "size_gib": "size"},
             drop=("avail_capacity",),
         ),
+        one(
+            "buckets",
+            "obs",
+            "/",
+            "",
+            style="none",
+            limit_name="",
+            id_field="name",
+            fields={"size_bytes": "bytes", "created": "created"},
+        ),
         # Keys: by POST
         one(
             "keys",
@@ -473,6 +483,7 @@ def _listings() -> tuple[Listing, ...]:
             limit=1000,
             marker_name="start",
             next_key="meta_data.marker",
+            total_key="meta_data.total",
             convert=_metric,
         ),
         one(

@@ -20,7 +20,7 @@ BY_KIND = {listing.kind: listing for listing in listings.LISTINGS}
 
 
 def test_every_kind_of_its_services_is_listed_once() -> None:
-    expected = {kind.name for kind in kinds.KINDS.values() if kind.service in endpoints.TABLE} - {"buckets"}
+    expected = {kind.name for kind in kinds.KINDS.values() if kind.service in endpoints.TABLE}
     assert {listing.kind for listing in listings.LISTINGS} == expected
     assert len(BY_KIND) == len(listings.LISTINGS)
 

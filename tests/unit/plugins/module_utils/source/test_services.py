@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate, services
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate, listings, services
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.services import Catalogue, Endpoint
 
 FAMILY = "https://iam.eu-west-0.prod-cloud-ocb.orange-business.com/v3"
@@ -144,3 +145,9 @@ def test_types_of_catalogues_belong_to_one_service() -> None:
     types = [kind for service in services.SERVICES.values() for kind in service.types]
     assert len(types) == len(set(types))
     assert "identity" in services.known_types() and "database" not in services.known_types()
+
+
+def test_the_manual_names_every_service_of_openstack() -> None:
+    text = (Path(__file__).resolve().parents[5] / "docs" / "estate.md").read_text(encoding="utf-8")
+    for service in listings.SERVICES:
+        assert f"| `{service.name}` |" in text, service.name

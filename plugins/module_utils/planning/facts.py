@@ -271,7 +271,8 @@ class _Collector:
         self._ports = {port.id: port for port in estate.ports}
         self._networks = {network.id: network for network in estate.networks}
         self._server_names = {server.id: server.name for server in estate.servers}
-        self._groups = {group.id: _group_fact(group, estate.security_groups) for group in estate.security_groups}
+        labels = {group.id: group.name or group.id for group in estate.security_groups}
+        self._groups = {group.id: _group_fact(group, labels) for group in estate.security_groups}
         self._snapshots = _count(snapshot.volume_id for snapshot in estate.snapshots)
         self._backups = _count(_backed_up(estate))
         self._ecs = {resource.id: resource.properties for resource in self._resources("ecs_servers")}
@@ -774,8 +775,7 @@ def _backed_up(estate: estates.Estate) -> Iterator[str]:
                     yield inner
 
 
-def _group_fact(group: estates.SecurityGroup, groups: Iterable[estates.SecurityGroup]) -> Fact:
-    labels = {other.id: other.name or other.id for other in groups}
+def _group_fact(group: estates.SecurityGroup, labels: Mapping[str, str]) -> Fact:
     named = {rule.remote_group_id for rule in group.rules if rule.remote_group_id}
     default = group.name.casefold() in ("default", "sys-default")
     if default:

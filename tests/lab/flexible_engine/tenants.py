@@ -149,8 +149,8 @@ class Tenants:
 
     def _page(self, kind: str, rows: list[dict[str, Any]], query: Mapping[str, str], path: str) -> dict[str, Any]:
         size = min(int(query.get("limit", 1000)), 1000)
-        ids = [row.get("id") for row in rows]
-        start = ids.index(query["marker"]) + 1 if query.get("marker") in ids else 0
+        ids = [row.get("id") or row.get("keypair", {}).get("name") for row in rows]
+        start = ids.index(query["marker"]) + 1 if "marker" in query and query["marker"] in ids else 0
         start += int(query.get("offset", 0))
         page = rows[start : start + size]
         answer: dict[str, Any] = {kind: page}

@@ -382,9 +382,8 @@ def _listings() -> tuple[Listing, ...]:
             "",
             style="offset",
             limit=100,
-            id_field="path",
             convert=_repository,
-            fields={"created": "created_at", "size_bytes": "size"},
+            fields={"id": "id", "created": "created_at", "size_bytes": "size"},
             drop=("num_download",),
         ),
         # Autoscaling: the offset is called start_number
@@ -585,8 +584,8 @@ def _listings() -> tuple[Listing, ...]:
             "tags",
             limit=1000,
             next_key="marker",
-            id_field="key",
             convert=_tag,
+            fields={"id": "id"},
         ),
         one(
             "rts_stacks",

@@ -285,7 +285,9 @@ class _Looker:
                     processes[key].add(peer.process)
         for (a, b, protocol, port), count in sorted(seen.items()):
             process = ", ".join(sorted(processes[(a, b, protocol, port)])[:2])
-            detail = f"{protocol}/{port}" + (f" {process}" if process else "")
+            # a port of 0: both ends had one that callers have
+            detail = f"{protocol}/{port}" if port else protocol
+            detail += f" {process}" if process else ""
             self._edge(a, b, "flow", detail, weight=max(1, count), hard=False, directed=True)
 
 
@@ -408,7 +410,7 @@ def _only(found: Iterable[str]) -> str:
 
 def _told(details: Iterable[str]) -> str:
     ordered = sorted(details)
-    more = f", and {len(ordered) - DETAILS} more" if len(ordered) > DETAILS else ""
+    more = f", +{len(ordered) - DETAILS}" if len(ordered) > DETAILS else ""
     return ", ".join(names.printable(detail) for detail in ordered[:DETAILS]) + more
 
 

@@ -105,17 +105,34 @@ def forecast(
     windows: Mapping[str, Window] | None = None,
     gib: Mapping[str, int] | None = None,
 ) -> list[Wave]:
-    """How long the waves of an edited plan will take, in the order given. `windows`: those that the plan says."""
-    return [
-        _told(name, list(groups), (windows or {}).get(name), schedule, gib or {}, "")
-        for name, groups in groups_by_wave.items()
-    ]
+    """How long the waves of an edited plan will take, in the order given. `windows`: those that the plan says.
+
+    A wave without a window says why as in `waves`; whatever limits people went beyond, a window that is long enough
+    is one that fits.
+    """
+    told = []
+    for name, groups in groups_by_wave.items():
+        window = (windows or {}).get(name)
+        why: Bound = "" if window is not None else _why_undated(groups, schedule, gib or {})
+        told.append(_told(name, list(groups), window, schedule, gib or {}, why))
+    return told
 
 
 def with_waves(groups: Iterable[Group], made: Iterable[Wave]) -> list[Group]:
     """The groups, each with the name of its wave."""
     home = {group: wave.name for wave in made for group in wave.groups}
     return [replace(group, wave=home.get(group.name, "")) for group in groups]
+
+
+def _why_undated(groups: Sequence[Group], schedule: Schedule, gib: Mapping[str, int]) -> Bound:
+    """Why a wave of these groups has no window; empty where nobody named any window, or there is nothing to do."""
+    if not all(_room([], group, schedule) for group in groups):
+        return "too_large"
+    if not schedule.windows or not groups:
+        return ""
+    longest = max(_seconds(window) for window in schedule.windows)
+    lengths = [_length([group], schedule, gib).late for group in groups]
+    return "window_too_short" if max(lengths) > longest else "no_window_left"
 
 
 def _risk(group: Group) -> tuple[float, int, int, object]:

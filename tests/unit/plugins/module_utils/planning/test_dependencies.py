@@ -263,9 +263,14 @@ def test_connections_that_both_ends_saw_count_once() -> None:
 
 
 def test_connections_to_another_service_weigh_more() -> None:
-    peers = [peer("out", "10.0.0.2", 3), peer("out", "10.0.0.2", 4, port=80), peer("in", "10.0.0.2", 1, port=22)]
+    peers = [
+        peer("out", "10.0.0.2", 3),
+        peer("out", "10.0.0.2", 4, port=80),
+        peer("in", "10.0.0.2", 1, port=22),
+        peer("out", "10.0.0.2", port=0),
+    ]
     assert seen(edges(tenant(2), flows(s1=o.Sockets(samples=5, peers=peers)))) == [
-        ("h1", "h2", "flow", False, True, 7, "tcp/5432, tcp/80"),
+        ("h1", "h2", "flow", False, True, 8, "tcp, tcp/5432, tcp/80"),
         ("h2", "h1", "flow", False, True, 1, "tcp/22"),
     ]
 
@@ -307,7 +312,7 @@ def test_the_details_of_an_edge_are_bounded() -> None:
     rules = [rule("g-x", id=str(n), port_min=n, port_max=n) for n in range(1000, 1009)]
     found = edges(tenant(2, ports=ports, security_groups=[group("x", *rules)]))
     assert found[0].weight == 9
-    assert found[0].detail == "x tcp/1000, x tcp/1001, x tcp/1002, x tcp/1003, and 5 more"
+    assert found[0].detail == "x tcp/1000, x tcp/1001, x tcp/1002, x tcp/1003, +5"
 
 
 def test_many_are_joined_in_a_row() -> None:

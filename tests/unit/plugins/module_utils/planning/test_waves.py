@@ -125,6 +125,19 @@ def test_a_plan_that_people_edited_is_forecast_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    "schedule",
+    [Schedule(**MIB_100), Schedule(windows=[SUNDAY], groups_per_team=1), Schedule(max_workloads=2), Schedule()],
+)
+def test_a_plan_as_it_was_drafted_is_forecast_as_it_was_drafted(schedule: Schedule) -> None:
+    groups = [group("small"), group("slow", gib=9000), group("crowd", 40), group("other")]
+    drafted = waves(groups, schedule)
+    by_name = {entry.name: entry for entry in groups}
+    plan = {wave.name: [by_name[name] for name in wave.groups] for wave in drafted}
+    windows = {wave.name: Window(wave.start, wave.window_s / 3600) for wave in drafted if wave.start}
+    assert forecast(plan, schedule, windows=windows) == drafted
+
+
+@pytest.mark.parametrize(
     ("groups", "changed", "seconds", "bound"),
     [
         # 100 GiB: 1024 s of bytes and 600 s beside them

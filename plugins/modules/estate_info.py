@@ -83,6 +83,11 @@ seconds:
   returned: success
   type: float
   sample: 0.4
+waits:
+  description: For each service that was busy or failed once, the seconds that its lists waited for it, all together.
+  returned: success
+  type: dict
+  sample: {network: 60.0}
 """
 
 from typing import Any
@@ -102,6 +107,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         "estate": estates.dump(reading.estate),
         "calls": reading.calls,
         "seconds": round(reading.seconds, 3),
+        "waits": {service: round(seconds, 1) for service, seconds in sorted(reading.waits.items())},
         **assess.summary(reading.estate),
     }
 

@@ -93,6 +93,11 @@ seconds:
   returned: success
   type: float
   sample: 0.4
+waits:
+  description: For each service that was busy or failed once, the seconds that its lists waited for it, all together.
+  returned: success
+  type: dict
+  sample: {network: 60.0}
 """
 
 from typing import Any
@@ -115,6 +120,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         "previous": file.previous,
         "calls": reading.calls,
         "seconds": round(reading.seconds, 3),
+        "waits": {service: round(seconds, 1) for service, seconds in sorted(reading.waits.items())},
         **assess.summary(reading.estate),
     }
     if module.check_mode:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
@@ -43,11 +43,12 @@ THREADS = 8
 
 @dataclass
 class Reading:
-    """An estate and what it took: HTTP calls, seconds."""
+    """An estate and what it took: HTTP calls, seconds, and the seconds that each service that was busy cost."""
 
     estate: model.Estate
     calls: int
     seconds: float
+    waits: dict[str, float] = field(default_factory=dict)
 
 
 def read(
@@ -88,7 +89,7 @@ def read(
     found = _all(cloud, reader, wanted, max(1, threads))
     _flavors(reader, found)
     unread = _unread(cloud) if kinds is None else []
-    return Reading(_assemble(cloud, wanted, found, unread), reader.calls, time.monotonic() - started)
+    return Reading(_assemble(cloud, wanted, found, unread), reader.calls, time.monotonic() - started, reader.waits)
 
 
 def _all(cloud: Cloud, reader: pages.Reader, wanted: Sequence[Listing], threads: int) -> dict[str, Rows]:
@@ -102,7 +103,7 @@ def _all(cloud: Cloud, reader: pages.Reader, wanted: Sequence[Listing], threads:
             else:
                 found[listing.kind] = rows
 
-    first = [listing for listing in wanted if not listing.per]
+    first = _in_turn([listing for listing in wanted if not listing.per])
     second = [listing for listing in wanted if listing.per]
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read") as pool:
         merge(
@@ -111,6 +112,16 @@ def _all(cloud: Cloud, reader: pages.Reader, wanted: Sequence[Listing], threads:
         )
         merge(second, pool.map(lambda listing: reader.of_parents(listing, _parents(reader, listing, found)), second))
     return found
+
+
+def _in_turn(listings: Sequence[Listing]) -> list[Listing]:
+    """One list of each service, then the second of each, and so on: a service that stalls holds up only its own."""
+    turn: dict[str, int] = {}
+    places: list[tuple[int, int]] = []
+    for index, listing in enumerate(listings):
+        turn[listing.service] = turn.get(listing.service, 0) + 1
+        places.append((turn[listing.service], index))
+    return [listings[index] for _turn, index in sorted(places)]
 
 
 def _buckets(cloud: Cloud, reader: pages.Reader, listing: Listing) -> Rows:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, Unreachable
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import http_status, translate
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.listings import Listing
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.services import Endpoint
@@ -40,6 +41,7 @@ _REQUEST_ID = re.compile(
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 _NOT_PUBLISHED = "APIGW.0101"
+_NO_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
 Finder = Callable[[str], "Endpoint | None"]
@@ -111,6 +113,7 @@ class Reader:
         self._given_up: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
         self.calls = 0
+        self.waits: dict[str, float] = {}
 
     def count(self) -> None:
         """One more call."""
@@ -152,6 +155,7 @@ class Reader:
 
     def _guarded(self, listing: Listing, fill: Callable[[Endpoint, Rows], None]) -> Rows:
         result = Rows()
+        endpoint: Endpoint | None = None
         try:
             endpoint = self._endpoint(listing)
             if endpoint is None:
@@ -164,7 +168,10 @@ class Reader:
             error = translate(exc, "")
             if not isinstance(error, CloudExitError):
                 raise
-            result.reason = reason(error)
+            if endpoint is not None and endpoint.origin == "table" and _no_such_host(exc):
+                result.absent = True  # the table has all hosts that the family may have in a region
+            else:
+                result.reason = reason(error)
         return result
 
     def of_parents(self, listing: Listing, parents: Rows) -> Rows:
@@ -296,6 +303,11 @@ class Reader:
                     raise CloudExitError("", cause=self._given_up[service]) from exc
                 busy = isinstance(error, _Busy)
                 again = busy or (isinstance(error, CloudExitError) and error.retryable and tries < 1)
+                if not busy and _no_such_host(exc):
+                    again = False
+                elif not again and isinstance(error, Unreachable) and http_status(exc) is None:
+                    with self._lock:
+                        self._given_up[service] = reason(error)
                 after = getattr(error, "after", None)
                 pause = after if after is not None else float(min(2**tries, 60))
                 if not again or waited + pause > self._retry_seconds:
@@ -305,8 +317,7 @@ class Reader:
                 if busy:
                     with self._lock:
                         self._not_before[service] = max(self._not_before.get(service, 0.0), self._clock() + pause)
-                self._on_wait(kind, pause, str(error) if busy else reason(error))
-                self._sleep(pause)
+                self._wait(kind, service, pause, str(error) if busy else reason(error))
                 waited += pause
                 tries += 1
 
@@ -318,8 +329,13 @@ class Reader:
         if given_up:
             raise CloudExitError("", cause=given_up)
         if rest > 0.05:
-            self._on_wait(kind, rest, "the service is busy")
-            self._sleep(rest)
+            self._wait(kind, service, rest, "the service is busy")
+
+    def _wait(self, kind: str, service: str, seconds: float, why: str) -> None:
+        with self._lock:
+            self.waits[service] = self.waits.get(service, 0.0) + seconds
+        self._on_wait(kind, seconds, why)
+        self._sleep(seconds)
 
     def _endpoint(self, listing: Listing) -> Endpoint | None:
         service = listing.service
@@ -460,11 +476,22 @@ def fault(response: Any) -> str:
     return ""
 
 
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it came from."""
+    link: BaseException | None = exc
+    for _step in range(20):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
+
+
 def _stalled(exc: BaseException) -> bool:
     """Whether a call ended because nothing came in time."""
-    link: BaseException | None = exc
-    while link is not None:
-        if type(link).__name__ in ("ReadTimeout", "ConnectTimeout", "Timeout", "ReadTimeoutError", "TimeoutError"):
-            return True
-        link = link.__cause__ or link.__context__
-    return http_status(exc) == 408
+    names = ("ReadTimeout", "ConnectTimeout", "Timeout", "ReadTimeoutError", "TimeoutError")
+    return any(type(link).__name__ in names for link in _chain(exc)) or http_status(exc) == 408
+
+
+def _no_such_host(exc: BaseException) -> bool:
+    """Whether the name service says that there is no such host (and not that it cannot say)."""
+    return any(isinstance(link, socket.gaierror) and link.errno in _NO_HOST for link in _chain(exc))

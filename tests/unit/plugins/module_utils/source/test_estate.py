@@ -565,3 +565,18 @@ def test_calls_are_pages_and_a_constant(fake: FakeCloud) -> None:
         objects["recordsets"].append({"id": f"re-{number:03}", "name": "x", "zone_id": "zo"})
     many = read(fake, page_size=100).calls
     assert many - small == 4 * 3, "servers, volumes, ports and record sets have three more pages each"
+
+
+def test_services_take_turns() -> None:
+    turns = [listing.service for listing in reading._in_turn([row for row in reading.LISTINGS if not row.per])]
+    services = list(dict.fromkeys(turns))
+    assert turns[: len(services)] == services, "each service begins before any has its second list"
+    assert sorted(turns) == sorted(row.service for row in reading.LISTINGS if not row.per)
+
+
+def test_what_a_busy_service_cost_is_told(fake: FakeCloud) -> None:
+    answers = iter([(429, {}, {"Retry-After": "7"})])
+    fake.fail["zones"] = lambda _query: next(answers, None)
+    fake.add_services()
+    assert read(fake, kinds=("dns_zones",)).waits == {"dns": 7.0}
+    assert read(fake, kinds=("dns_zones",)).waits == {}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -227,8 +228,9 @@ def test_a_busy_service_is_waited_for_as_long_as_it_says_and_seen_waiting() -> N
     answers = iter([Answer({}, 429, {"Retry-After": "60"}), Answer({}, 503), Answer({"things": ROWS[:1]})])
     clock, told = Clock(), []
     session = Session(lambda _query, _body: next(answers))
-    found = reader(session, clock, on_wait=lambda *what: told.append(what)).list(listing())
-    assert len(found.rows) == 1 and clock.slept == [60.0, 2.0]
+    one = reader(session, clock, on_wait=lambda *what: told.append(what))
+    found = one.list(listing())
+    assert len(found.rows) == 1 and clock.slept == [60.0, 2.0] and one.waits == {"x": 62.0}
     assert told == [
         ("things", 60.0, "HTTP 429: the service is busy"),
         ("things", 2.0, "HTTP 503: the service is busy"),
@@ -258,6 +260,44 @@ def test_a_service_that_stalls_is_given_up_as_a_whole() -> None:
     one = reader(session)
     assert [one.list(listing(kind=kind)).reason for kind in "abc"] == ["the service did not answer within 30 s"] * 3
     assert len(calls) == 1 and session.timeouts == {30.0}
+
+
+class Unresolved(Session):
+    """A host whose name does not resolve, as requests and keystoneauth tell it."""
+
+    def __init__(self, errno: int) -> None:
+        super().__init__(lambda _query, _body: Answer({}))
+        self.errno = errno
+
+    def request(self, url: str, method: str, **options: Any) -> Answer:
+        self.asked.append((url, {}, {}))
+        try:
+            raise socket.gaierror(self.errno, "told so")
+        except socket.gaierror as exc:
+            raise requests.exceptions.ConnectionError(f"failed: {exc}") from exc
+
+
+@pytest.mark.parametrize(
+    ("errno", "origin", "absent", "calls"),
+    [
+        (socket.EAI_NONAME, "table", True, 1),
+        (socket.EAI_NONAME, "catalogue", False, 1),
+        (socket.EAI_AGAIN, "table", False, 2),
+    ],
+)
+def test_a_host_of_the_table_that_does_not_exist_is_absent(errno: int, origin: Any, absent: bool, calls: int) -> None:
+    session = Unresolved(errno)
+    endpoint = Endpoint("x", "http://x", origin, session, {})
+    one = pages.Reader(lambda _service: endpoint, "p", timeout=1.0, sleep=lambda _seconds: None)
+    found = one.list(listing())
+    assert found.absent is absent and bool(found.reason) is not absent and len(session.asked) == calls
+
+
+def test_a_service_that_cannot_be_reached_is_not_tried_for_every_list() -> None:
+    session = Unresolved(socket.EAI_AGAIN)
+    one = reader(session)
+    reasons = {one.list(listing(kind=kind)).reason for kind in "abcd"}
+    assert len(reasons) == 1 and "told so" in reasons.pop() and len(session.asked) == 2
 
 
 def test_one_failure_is_tried_again_and_two_are_not() -> None:

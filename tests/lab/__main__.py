@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add("save", "keep the present state under a name").add_argument("state", help="the state's name")
     seed = add("seed", "make the tenant acme with its servers")
     seed.add_argument("--again", action="store_true", help="make it anew even if a saved one exists")
+    add("tenants", "make two whole tenants beside it, big and small: the state that reset --to tenants takes")
     status = add("status", "what runs, with its memory")
     status.add_argument("--json", action="store_true")
     add("ports", "the instance's ports")
@@ -78,6 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         with instance.step("seeding"):
             seed.seed(instance, again=args.again)
+    elif args.command == "tenants":
+        from .openstack import bulk
+
+        bulk.seed(instance)
     elif args.command == "status":
         _status(instance, args.json)
     elif args.command == "calls":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
@@ -20,7 +20,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import convert, pages, services
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import listings as family
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import storage
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import complete, storage
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.listings import (
     FLAVOR_SPECS,
     FLAVORS,
@@ -89,7 +89,14 @@ def read(
     found = _all(cloud, reader, wanted, max(1, threads))
     _flavors(reader, found)
     unread = _unread(cloud) if kinds is None else []
-    return Reading(_assemble(cloud, wanted, found, unread), reader.calls, time.monotonic() - started, reader.waits)
+    estate = _assemble(cloud, wanted, found, unread)
+    if kinds is None:
+        estate = replace(estate, findings=_sorted([*estate.findings, *complete.unexplained(estate)]))
+    return Reading(estate, reader.calls, time.monotonic() - started, reader.waits)
+
+
+def _sorted(findings: Iterable[model.Finding]) -> list[model.Finding]:
+    return sorted(findings, key=lambda finding: (finding.rule, finding.subject.kind, finding.subject.id))
 
 
 def _all(cloud: Cloud, reader: pages.Reader, wanted: Sequence[Listing], threads: int) -> dict[str, Rows]:
@@ -233,7 +240,7 @@ def _assemble(
         ),
         read=read,
         services=_services(wanted, read, unread),
-        findings=sorted(findings, key=lambda finding: (finding.rule, finding.subject.kind, finding.subject.id)),
+        findings=_sorted(findings),
         servers=servers,
         volumes=volumes,
         snapshots=[convert.snapshot(row) for row in rows("snapshots")],

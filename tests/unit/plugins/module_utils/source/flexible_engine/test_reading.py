@@ -208,3 +208,15 @@ def test_every_service_of_the_family_was_asked(tenants: Tenants) -> None:
     hosts = {row.types[0] for row in endpoints.TABLE.values()}
     assert hosts <= asked | {"iam"}
     assert set(kinds.KINDS) >= FAMILY
+
+
+def test_what_nothing_explains_is_told(tenants: Tenants) -> None:
+    rows = tenants.rows[tenants.ids[NAME]]["ports"]
+    rows.append({**rows[0], "id": "stray", "device_id": "of-nobody", "device_owner": "network:sorcery"})
+    found = [finding for finding in read(tenants).estate.findings if finding.rule.endswith("_unexplained")]
+    assert [(finding.rule, finding.subject.kind) for finding in found] == [
+        ("dimension_unexplained", "metrics"),
+        ("port_unexplained", "ports"),
+    ]
+    assert found[1].subject.id == "stray" and "SYS.APIG" in found[0].seen
+    assert read(tenants, kinds=["ports", "metrics"]).estate.findings == [], "not where only some kinds were read"

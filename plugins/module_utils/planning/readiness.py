@@ -26,8 +26,9 @@ WEIGHTS: dict[str, int] = {
 }
 """What a judgement needs to know of a server, and how much of the confidence each fact carries (100 together)."""
 
-NEEDED = ("disks", "size", "ports", "os", "firmware")
-"""Without one of these nobody can say whether it moves."""
+NEEDED = ("disks", "size", "ports", "os")
+"""Without one of these nobody can say whether it moves, whatever the rules say. What else is needed is for rules to say
+(`data_gap`): who knows that all guests boot by BIOS may change the rule `firmware_unknown`."""
 
 
 @dataclass(frozen=True)

@@ -239,3 +239,9 @@ def test_moments(text: str) -> None:
 )
 def test_no_moments(text: str) -> None:
     assert schedule.is_moment(text)
+
+
+def test_the_manual_has_every_key() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for path, kind, default, meaning in schema.describe(policy.Policy):
+        assert f"| `{path}` | {kind} | {default} | {meaning} |" in text, "run tests/tools/tables.py"

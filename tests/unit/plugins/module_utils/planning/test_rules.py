@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -577,3 +579,35 @@ def test_tables_of_facts_are_those_that_are_collected() -> None:
         for fact in rules.seen_from(collected, kind, rules.About()):
             assert sorted(fact) == sorted(facts.known(kind)), kind
             assert match.build(dict.fromkeys(fact, None), known=facts.known(kind))[1] == []
+
+
+MANUAL = Path(__file__).parents[5] / "docs" / "rules.md"
+
+
+def test_the_manual_lists_rules_and_facts_as_they_are() -> None:
+    path = Path(__file__).parents[5] / "tests" / "tools" / "rules.py"
+    spec = importlib.util.spec_from_file_location("rules_page", path)
+    assert spec and spec.loader
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    text = MANUAL.read_text(encoding="utf-8")
+    assert text == page.rewritten(text), "run tests/tools/rules.py"
+    for kind in ["servers", *facts.OTHERS]:
+        assert f"<!-- table: facts-{kind} -->" in text
+    for operator in match.OPERATORS:
+        assert f"`{operator}`" in text
+
+
+def test_the_example_of_the_manual_works() -> None:
+    text = re.search(r"```yaml\n(# acme.rules.yml\n.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+    assert text
+    mine = load(text[1])
+    assert "config_drive" not in mine
+    assert (mine["firmware_unknown"].severity, mine["firmware_unknown"].data_gap) == ("information", False)
+    old = estate(
+        servers=[server(metadata={"app": "legacy-1"}, volumes=[e.Attachment("v1", boot=True), e.Attachment("v2")])],
+        volumes=[volume(image_metadata={**IMAGE, "os_version": "8"}), volume(id="v2", name="data", size_gib=500)],
+    )
+    said = {f.rule: (f.seen, f.seen_fr) for f in rules.apply(list(mine.values()), facts.collect(old))}
+    assert said["legacy_app"] == ("runs legacy-1 on debian 8", "fait tourner legacy-1 sur debian 8")
+    assert said["big_data_disk"] == ("its disk data has 500 GiB", "its disk data has 500 GiB")

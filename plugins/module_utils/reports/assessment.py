@@ -77,10 +77,7 @@ def render(assessment: assessments.Assessment, language: Language, *, stem: str 
         _cards(p),
         f'<nav class="contents-box" aria-label="{text(p.t("Contents"))}"><section><ol class="contents">{contents}</ol>'
         "</section></nav>",
-        *(
-            f'<section id="{anchor}"><h2>{text(title)}</h2>{body}</section>'
-            for anchor, title, body in present
-        ),
+        *(f'<section id="{anchor}"><h2>{text(title)}</h2>{body}</section>' for anchor, title, body in present),
         _footer(p),
         "</main>",
     ]
@@ -188,7 +185,7 @@ def filter_tools(words: Words, table_id: str, choices: Iterable[tuple[str, str, 
     )
 
 
-def tongues(words: Words, files: Mapping[str, str]) -> str:
+def tongues(words: Words, files: Mapping[Language, str]) -> str:
     """Links to the same page in other languages."""
     links = "".join(
         f'<a href="{quote(files[language])}" hreflang="{language}" lang="{language}">{NAMES[language]}</a>'
@@ -748,7 +745,7 @@ def _kind_row(p: _Page, kind: str, items: Sequence[assessments.Item]) -> str:
         shown = number_cell(text(t.number(found)) + extra, found)
     row = kinds.KINDS.get(kind)
     if items:
-        decided = Counter(item.decision for item in items)
+        decided = Counter[str](item.decision for item in items)
         decisions = "<br>".join(
             f"{text(t(f'decision {decision}'))} ({text(t.number(decided[decision]))})"
             for decision in kinds.DECISIONS

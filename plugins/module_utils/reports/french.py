@@ -51,6 +51,7 @@ CODES: dict[str, tuple[str, str]] = {
     "why load_balancer": ("load balancer", "répartiteur de charge"),
     "why volume": ("shared volume", "volume partagé"),
     "why address": ("shared address", "adresse partagée"),
+    "why server_group": ("server group", "groupe de serveurs"),
     "why network": ("small network", "petit réseau"),
     "why key_pair": ("key pair", "paire de clés"),
     "why dns": ("DNS name", "nom DNS"),
@@ -74,6 +75,11 @@ CODES: dict[str, tuple[str, str]] = {
     "bound no_window_left": ("no window is left for it", "il ne reste plus de fenêtre"),
     "kind services": ("services", "services"),
     "kind tenant": ("tenant", "tenant"),
+    # whether a tenant is out by its deadline
+    "in time yes": ("in time", "à temps"),
+    "in time at_risk": ("at risk", "à risque"),
+    "in time no": ("too late", "trop tard"),
+    "in time unknown": ("not known", "inconnu"),
     # states of a tenant
     "assessed": ("assessed", "évalué"),
     "partial": ("read in part", "lu en partie"),
@@ -96,7 +102,43 @@ NOUNS: dict[str, tuple[str, str]] = {
     "decision": ("décision", "décisions"),
 }
 
+PLURALS = {"dependency": "dependencies"}
+"""English plurals that are not made with an s."""
+
 TEXTS: dict[str, str] = {
+    "All are assessed": "Tous sont évalués",
+    "All are assessed, and all will be out in time": "Tous sont évalués, et tous seront sortis à temps",
+    "Assessed": "Évalués",
+    "Could be read in part only": "Lus en partie seulement",
+    "Could not be assessed": "N’ont pas pu être évalués",
+    "Days are counted from {day}.": "Les jours sont comptés depuis le {day}.",
+    "Deadline": "Échéance",
+    "Decisions wanted": "Décisions attendues",
+    "Expected end": "Fin prévue",
+    "In time": "À temps",
+    "In time says yes only where all is read, decided and in a wave that has a window.": (
+        "À temps n’est dit que si tout est lu, décidé et dans une vague qui a une fenêtre."
+    ),
+    "Next deadline": "Prochaine échéance",
+    "Not assessed yet": "Pas encore évalués",
+    "Not read": "Non lus",
+    "Not ready, or not known": "Pas prêtes, ou inconnues",
+    "Portfolio": "Portefeuille",
+    "Tenant": "Tenant",
+    "Tenants": "Tenants",
+    "Tenants that wait for a decision": "Tenants en attente d’une décision",
+    "Tenants without figures, not counted here": "Tenants sans chiffres, non comptés ici",
+    "The figures are those of an earlier assessment.": "Les chiffres sont ceux d’une évaluation antérieure.",
+    "What is missing": "Ce qui manque",
+    "Will not be out in time": "Ne seront pas sortis à temps",
+    "end not known": "fin inconnue",
+    "figures from earlier": "chiffres antérieurs",
+    "in {n}": "dans {n}",
+    "nine of ten by {day}": "neuf fois sur dix le {day}",
+    "the last ends": "la dernière finit le",
+    "{n} of them for lack of data": "dont {n} faute de données",
+    "{n} too late": "{n} de retard",
+    "{partial} in part, {failed} failed, {none} not yet": "{partial} en partie, {failed} en échec, {none} pas encore",
     "# of # shown": "# sur # affichées",
     "All that matters is known, and nothing has to be changed.": (
         "Tout ce qui compte est connu, et rien n’est à changer."

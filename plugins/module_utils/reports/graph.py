@@ -259,7 +259,8 @@ def _node(workload: assessments.Workload, number: int, angle: float, radius: flo
 def cut(text: str, width: int = LABEL) -> str:
     """A text that is no wider than `width` characters of ordinary width."""
     text = " ".join(markup.shown(" ".join(text.split())).split())
-    used, kept = 0, []
+    kept: list[str] = []
+    used = 0
     for char in text:
         used += 2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1
         if used > width:

@@ -62,9 +62,7 @@ def text(value: object) -> str:
 
 def shown(value: object) -> str:
     """A text from anywhere with a sign for each character that cannot be seen."""
-    return "".join(
-        char if char.isprintable() or char in SPACES else "\N{REPLACEMENT CHARACTER}" for char in str(value)
-    )
+    return "".join(char if char.isprintable() or char in SPACES else "\N{REPLACEMENT CHARACTER}" for char in str(value))
 
 
 def name(value: object) -> str:

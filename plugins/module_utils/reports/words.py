@@ -15,7 +15,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import french, markup
 
 Language = Literal["en", "fr"]
-LANGUAGES: tuple[str, ...] = get_args(Language)
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 NAMES = {"en": "English", "fr": "Français"}
 
 _NARROW, _FIXED = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
@@ -94,7 +94,7 @@ class Words:
             one, many = french.NOUNS[noun]
             word = many if abs(number) >= 2 else one
         else:
-            word = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+            word = noun if number == 1 else french.PLURALS.get(noun, f"{noun}s")
         return f"{self.number(number)}{_FIXED}{word}"
 
     def number(self, value: float, digits: int = 0) -> str:
@@ -137,7 +137,7 @@ class Words:
         except ValueError:
             return value
         number = "1er" if self._french and found.day == 1 else str(found.day)
-        return f"{number}{_FIXED}{_MONTHS[self.language][found.month - 1]}{_FIXED}{found.year}"
+        return f"{number}{_FIXED}{_MONTHS[self.language][found.month - 1]} {found.year}"
 
     def moment(self, value: str) -> str:
         """A time in UTC: `2 May 2027, 20:00 UTC`; what is not one, as it is."""

@@ -580,3 +580,45 @@ def test_what_a_busy_service_cost_is_told(fake: FakeCloud) -> None:
     fake.add_services()
     assert read(fake, kinds=("dns_zones",)).waits == {"dns": 7.0}
     assert read(fake, kinds=("dns_zones",)).waits == {}
+
+
+def nonsense(chance: random.Random, depth: int = 0) -> Any:
+    """Any JSON."""
+    kind = chance.randrange(9 if depth < 3 else 6)
+    if kind < 6:
+        return chance.choice([None, True, False, 0, -1, 1e300, 2**70, "", "x", HOSTILE, "\ud800", float("nan")])
+    if kind < 8:
+        return {chance.choice(WORDS): nonsense(chance, depth + 1) for _member in range(chance.randrange(5))}
+    return [nonsense(chance, depth + 1) for _member in range(chance.randrange(5))]
+
+
+WORDS = ("id", "name", "status", "size", "flavor", "addresses", "metadata", "fixed_ips", "attachments", "tags", "links")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nonsense_never_breaks_a_reading_nor_passes_for_nothing(fake: FakeCloud, seed: int) -> None:
+    chance = random.Random(seed)
+    fill(fake)
+    whole = read(fake).estate
+    told: dict[str, bool] = {}
+    for store, rows in fake.objects["acme"].items():
+        if chance.random() < 0.5:
+            continue
+        told[store] = True
+        if chance.random() < 0.5:
+            answer = nonsense(chance)
+            fake.fail[store] = lambda _query, answer=answer: (200, answer, {})
+        else:
+            ident = rows[0].get("id", "made-up") if rows else "made-up"
+            rows[:] = [
+                row | {"id": ident} if isinstance(row := nonsense(chance), dict) else {"id": ident} for _row in range(2)
+            ]
+    estate = read(fake).estate
+    assert model.to_text(model.loads(model.to_text(estate))) == model.to_text(estate)
+    assert model.to_text(read(fake).estate) == model.to_text(estate), "nonsense too is read alike twice"
+    for listing in reading.OPENSTACK:
+        store = listing.key if listing.key else "containers"
+        if store not in told and not listing.one and not listing.per and listing.kind not in kinds.TYPED:
+            assert estate.of(listing.kind) == whole.of(listing.kind), "what was sound is as before"
+    for finding in estate.findings:
+        assert finding.rule == "not_read" and estate.read[finding.subject.kind] in ("not_read", "partial")

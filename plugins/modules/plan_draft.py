@@ -7,15 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_draft
-short_description: Draft the plan of a tenant from its estate
+short_description: Judge a tenant, and draft its plan or bring the plan up to date
 version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
-  - Drafts what becomes of every server of an estate in a vSphere, as a plan that people edit (see C(docs/plan.md)).
-  - Servers that cannot be moved are in the plan with C(move) V(none) and the reason.
-  - A plan that is there already is kept; the draft then goes beside it, into C(<name>.draft.yml), unless it is the same
-    as the plan.
+  - Judges an estate (rules, policy, dependencies) and drafts what becomes of every server of it in a vSphere, and of
+    every other object, as a plan that people edit (see C(docs/plan.md)).
+  - Servers that cannot be moved, or whose move nobody has agreed to, are in the plan with C(move) V(none) and the
+    reason.
+  - In a plan that is there already every edit stands, byte for byte, comments too. What people did not change follows
+    the tenant. Where both changed, the people's value stays and the difference is returned.
+  - The draft itself is C(<name>.draft.yml) beside the plan. It tells the next run what people changed; keep it with
+    the plan.
+  - What was concluded is C(<name>.assessment.json) (see C(docs/assessment.md)).
+  - A plan that cannot be read stays as it is, and the error says why.
   - Reads and writes files only, on the host that runs this, most often the controller.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.attributes.full
@@ -29,6 +35,29 @@ options:
       - The estate itself, used where the file is not there. In check mode M(cloudexit.flexible_engine.estate_read)
         writes no file and returns this.
     type: dict
+  previous:
+    description:
+      - File of the reading before this one, for what changed in the tenant since. Left out, the one that
+        M(cloudexit.flexible_engine.estate_read) keeps beside the estate, where there is one.
+    type: path
+  policy:
+    description:
+      - File of the policy (see C(docs/policy.md)). Left out, whatever can move moves to the target of the plan.
+    type: path
+  rules:
+    description: Files of rules, over the built-in ones (see C(docs/rules.md)).
+    type: list
+    elements: path
+    default: []
+  flows:
+    description: File of connections that were seen on the guests, from M(cloudexit.flexible_engine.flows_write).
+    type: path
+  metrics:
+    description: File of the load of the servers, from M(cloudexit.flexible_engine.metrics_read).
+    type: path
+  assessment:
+    description: File of the assessment. Left out, C(<name>.assessment.json) beside the plan.
+    type: path
   path:
     description: File of the plan. Its name ends in C(.plan.yml). Missing directories are made.
     type: path
@@ -103,7 +132,9 @@ options:
         type: float
         default: 0
   group_by:
-    description: Key of server metadata whose value names the move group. Servers without it are in the group C(main).
+    description:
+      - Key of server metadata whose value names the move group. Servers without it are grouped by what joins them.
+      - Left out, or V(group), the policy's C(grouping.key) counts, which is V(group) as well unless it says otherwise.
     type: str
     default: group
   stop_deadline_s:
@@ -144,21 +175,47 @@ msg:
   returned: success
   type: str
 path:
-  description: Absolute path of the file that holds the draft, the plan's own where there was none.
+  description: Absolute path of the plan.
   returned: success
   type: str
   sample: /srv/plans/acme.plan.yml
+draft:
+  description: Absolute path of the draft.
+  returned: success
+  type: str
+  sample: /srv/plans/acme.draft.yml
+assessment:
+  description: Absolute path of the assessment.
+  returned: success
+  type: str
+  sample: /srv/plans/acme.assessment.json
 kept:
-  description: Whether there was a plan that was left alone.
+  description: Whether there was a plan that people had edited.
   returned: success
   type: bool
+edits:
+  description: Number of places of that plan that followed the tenant.
+  returned: success
+  type: int
+conflicts:
+  description: Where people's edits stand although the tenant says another since the last draft.
+  returned: success
+  type: list
+  elements: str
+  sample: ['workloads.web-1-3f2a9c1d.cpus: kept 8; the tenant now says 4']
+drift:
+  description: What changed in the tenant since the previous reading, and what that did to the plan, one line a change.
+  returned: success
+  type: list
+  elements: str
+  sample: ['~ servers web-1 (3f2a9c1d): flavor.vcpus: 2 → 4  [workload web-1-3f2a9c1d follows]']
 digest:
-  description: Digest of the drafted plan.
+  description: Digest of the plan, that of the draft where the plan cannot be used.
   returned: success
   type: str
   sample: sha256:f71d05d7761e8295d27361b6a0b8bfe5266899fbc6a21dc8893ca3852320cd7e
 moving:
-  description: Host names of the workloads that are drafted to move.
+  description: Host names of the workloads that move.
   returned: success
   type: list
   elements: str
@@ -168,6 +225,11 @@ not_moved:
   returned: success
   type: dict
   sample: {db-1-77aa00bb: its volume 0b8b8d5e-57ab-4f4c-a1a1-3f9a6c6c3f10 is encrypted}
+readiness:
+  description: How many servers are ready, ready_with_changes, not_ready and unknown.
+  returned: success
+  type: dict
+  sample: {ready: 12, ready_with_changes: 7, not_ready: 2, unknown: 3}
 to_fill:
   description: What must be filled in before the draft is a valid plan, as path and text.
   returned: success
@@ -175,25 +237,27 @@ to_fill:
   elements: str
   sample: ['target.datastore: must not be empty']
 plan_problems:
-  description: What is wrong in the plan that was kept.
+  description: What else is wrong in a plan that was there.
   returned: success
   type: list
   elements: str
 findings:
-  description: What a person must know, with rule, severity, subject, seen and action; blockers first.
+  description: What a person must know, with rule, severity, subject, seen, action and data_gap; blockers first.
   returned: success
   type: list
   elements: dict
 """
 
 import os
+from collections import Counter
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess, reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import draft
 
@@ -214,30 +278,69 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         reader=reader["name"],
         reader_server_id=reader["server_id"],
         reader_connection=reader["connection"],
-        group_by=params["group_by"],
+        group_by="" if params["group_by"] == "group" else params["group_by"],
         stop_deadline_s=params["stop_deadline_s"],
         **params["limits"],
     )
-    if params["estate_data"] and not os.path.exists(params["estate"]):
+    if params["estate_data"] and (module.check_mode or not os.path.exists(params["estate"])):
         estate = estates.load(params["estate_data"])
     else:
         estate = assess.load_estate(params["estate"])
-    drafted = assess.draft_plan(estate, options, params["path"], force=params["force"], check=module.check_mode)
-    plan = drafted.draft.plan
+    drafted = assess.draft_plan(
+        estate,
+        options,
+        params["path"],
+        given=assess.judging_inputs(
+            policy=params["policy"], rules=params["rules"], flows=params["flows"], metrics=params["metrics"]
+        ),
+        previous=_previous(params, estate, module.check_mode),
+        assessment=params["assessment"],
+        force=params["force"],
+        check=module.check_mode,
+    )
+    plan = drafted.plan
     moving = plan.moving()
+    counts = Counter(workload.readiness for workload in drafted.assessment.workloads)
     result = {
-        "changed": drafted.writing.changed,
+        "changed": drafted.changed,
         "msg": drafted.message(),
-        "path": drafted.writing.path,
+        "path": drafted.plan_file.path,
+        "draft": drafted.draft_file.path,
+        "assessment": drafted.assessment_file.path,
         "kept": drafted.kept,
+        "edits": len(drafted.merged.edits),
+        "conflicts": [str(conflict) for conflict in drafted.merged.conflicts],
+        "drift": drafted.drift,
         "digest": plan.digest(),
         "moving": sorted(moving),
         "not_moved": {host: w.reason for host, w in plan.workloads.items() if host not in moving},
-        "to_fill": [str(problem) for problem in drafted.draft.open],
-        "plan_problems": [str(problem) for problem in drafted.problems],
-        "findings": schema.dump(drafted.draft.findings),
+        "readiness": {name: counts[name] for name in ("ready", "ready_with_changes", "not_ready", "unknown")},
+        "to_fill": [str(problem) for problem in drafted.to_fill],
+        "plan_problems": [str(problem) for problem in drafted.wrong],
+        "findings": [_told(finding) for finding in drafted.assessment.findings],
     }
-    return {**result, "diff": drafted.writing.diff()} if module._diff else result
+    return {**result, "diff": drafted.diff()} if module._diff else result
+
+
+def _previous(params: dict[str, Any], estate: estates.Estate, check: bool) -> estates.Estate | None:
+    """The reading before this one."""
+    if params["previous"]:
+        return assess.load_estate(params["previous"])
+    if check and os.path.exists(params["estate"]):
+        kept = assess.load_estate(params["estate"])
+        if kept.digest() != estate.digest():  # nothing has been put aside yet
+            return kept
+    beside = reading.previous_path(params["estate"])
+    if not os.path.exists(beside):
+        return None
+    try:
+        return assess.load_estate(beside)
+    except InvalidInput:  # written by another release: nothing can be compared with it
+        return None
+
+
+def _told(finding: estates.Finding) -> dict[str, Any]:
+    return {key: value for key, value in schema.dump(finding).items() if not key.endswith("_fr")}
 
 
 def main() -> None:
@@ -245,6 +348,12 @@ def main() -> None:
     spec = {
         "estate": {"type": "path", "required": True},
         "estate_data": {"type": "dict"},
+        "previous": {"type": "path"},
+        "policy": {"type": "path"},
+        "rules": {"type": "list", "elements": "path", "default": []},
+        "flows": {"type": "path"},
+        "metrics": {"type": "path"},
+        "assessment": {"type": "path"},
         "path": {"type": "path", "required": True},
         "tenant": {"type": "str", "required": True},
         "cloud": {"type": "str"},

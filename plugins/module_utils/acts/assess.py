@@ -1,19 +1,22 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Assessing a tenant: its estate into a file, a draft plan beside it. A plan that people edit is never overwritten."""
+"""Assessing a tenant: its estate into a file, its plan, in which every edit stands, and what was concluded."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, observations, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     InvalidInput,
@@ -21,9 +24,13 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Problem,
     Refused,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import draft, emit
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import draft, emit, judge, merge
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import drift as drifting
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import policy as policies
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import rules as ruling
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate as reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import SourceAuth, connect
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.pages import PAGE_SIZE
 
 PLAN_ENDINGS = (".plan.yml", ".plan.yaml")
 
@@ -85,7 +92,7 @@ def writing(path: str, after: str) -> Writing:
         raise CloudExitError(f"Cannot read {path}", cause=str(exc)) from exc
 
 
-def read_estate(auth: SourceAuth, *, page_size: int = reading.PAGE_SIZE) -> reading.Reading:
+def read_estate(auth: SourceAuth, *, page_size: int = PAGE_SIZE) -> reading.Reading:
     """Read the tenant that `auth` logs in to. Writes nothing to the cloud."""
     with connect(auth) as cloud:
         return reading.read(cloud, page_size=page_size)
@@ -114,31 +121,122 @@ def load_estate(path: str) -> estates.Estate:
     return estates.loads(text, f"The estate {path}")
 
 
+def read_text(path: str, what: str) -> str:
+    """The text of a file that somebody names; raises NotFound."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError as exc:
+        raise NotFound(f"There is no {what} {path}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise CloudExitError(f"Cannot read the {what} {path}", cause=str(exc)) from exc
+
+
+def judging_inputs(
+    *,
+    policy: str | None = None,
+    rules: Sequence[str] = (),
+    flows: str | None = None,
+    metrics: str | None = None,
+) -> judge.Inputs:
+    """What a judgement goes by, from the files that people name."""
+    return judge.Inputs(
+        policy=policies.loads(read_text(policy, "policy"), f"The policy {policy}") if policy else policies.DEFAULT,
+        rules=ruling.load([(path, read_text(path, "file of rules")) for path in rules]),
+        flows=_observed(observations.Flows, flows, "file of connections") if flows else None,
+        metrics=_observed(observations.Metrics, metrics, "file of metrics") if metrics else None,
+    )
+
+
+def _observed(cls: type[observations.T], path: str, what: str) -> observations.T:
+    return observations.loads(cls, read_text(path, what), f"The {what} {path}")
+
+
 @dataclass(frozen=True)
 class Drafted:
-    """A drafted plan and where it goes. `kept`: a plan was there and left alone; `problems`: what is wrong in it."""
+    """What became of the plan of a tenant: the files, and all that is told of them.
+
+    kept: a plan was there, and what people wrote into it stands. merged: how the draft went into it. plan: the plan as
+    it is now (that of the draft where people's cannot be used at all). problems: what is wrong in it.
+    """
 
     draft: draft.Draft
-    writing: Writing
+    plan: plans.Plan
+    assessment: assessments.Assessment
     kept: bool
+    merged: merge.Merged
     problems: Sequence[Problem]
+    plan_file: Writing
+    draft_file: Writing
+    assessment_file: Writing
+
+    @property
+    def files(self) -> tuple[Writing, Writing, Writing]:
+        """In the order in which they are written: killed in between, the next run does the same again."""
+        return self.plan_file, self.draft_file, self.assessment_file
+
+    @property
+    def changed(self) -> bool:
+        """Whether any file changes."""
+        return any(file.changed for file in self.files)
+
+    @property
+    def to_fill(self) -> list[Problem]:
+        """What is to be filled in, as a draft would have it."""
+        drafted = {str(problem) for problem in self.draft.open}
+        return [problem for problem in map(_unplaced, self.problems) if str(problem) in drafted]
+
+    @property
+    def wrong(self) -> list[Problem]:
+        """What else is wrong in a plan that people have, with its line."""
+        drafted = {str(problem) for problem in self.draft.open}
+        return [problem for problem in self.problems if str(_unplaced(problem)) not in drafted]
+
+    @property
+    def drift(self) -> list[str]:
+        """What changed in the tenant, as lines."""
+        return drifting.lines(self.assessment.drift)
+
+    def diff(self) -> list[dict[str, str]]:
+        """As Ansible shows it: the plan, or else the draft; and what changed in the tenant."""
+        shown = [file.diff() for file in self.files[:2] if file.changed][:1]
+        if self.changed and self.assessment.drift:
+            shown.append({"prepared": "\n".join(["What changed in the tenant:", *self.drift]) + "\n"})
+        return shown
 
     def message(self) -> str:
         """What happened, for people."""
-        moving = len(self.draft.plan.moving())
-        head = f"{moving} of {len(self.draft.plan.workloads)} servers are drafted to move."
+        told = [f"{len(self.plan.moving())} of {len(self.plan.workloads)} servers are planned to move."]
         if self.kept:
-            return f"{head} There is a plan already, which was kept; the new draft is {self.writing.path}."
-        to_fill = f" {len(self.draft.open)} places are still to be filled in." if self.draft.open else ""
-        return f"{head} The plan is {self.writing.path}.{to_fill}"
+            edits = len(self.merged.edits)
+            told.append(
+                f"The plan {self.plan_file.path} was there; what people wrote stands, and "
+                + (f"{edits} places follow the tenant." if edits != 1 else "1 place follows the tenant.")
+            )
+        else:
+            told.append(f"The plan is {self.plan_file.path}.")
+        if self.merged.conflicts:
+            told.append(f"{len(self.merged.conflicts)} edits differ from what the tenant says now.")
+        if self.to_fill:
+            told.append(f"{len(self.to_fill)} places are still to be filled in.")
+        return " ".join(told)
 
 
 def draft_plan(
-    estate: estates.Estate, options: draft.Options, path: str, *, force: bool = False, check: bool = False
+    estate: estates.Estate,
+    options: draft.Options,
+    path: str,
+    *,
+    given: judge.Inputs | None = None,
+    previous: estates.Estate | None = None,
+    assessment: str | None = None,
+    force: bool = False,
+    check: bool = False,
 ) -> Drafted:
-    """Draft a plan into `path`; where a plan is there already and differs, into `<name>.draft.yml` beside it.
+    """Judge the tenant, and draft its plan into `path`, or bring what is new into the plan that is there.
 
-    `force` replaces the plan. `check` writes nothing.
+    The draft itself goes into `<name>.draft.yml` beside it, the base of the next time; the assessment into
+    `assessment`, or `<name>.assessment.json`. `force` replaces the plan. `check` writes nothing.
     """
     ending = next((ending for ending in PLAN_ENDINGS if path.endswith(ending)), None)
     if ending is None:
@@ -147,22 +245,57 @@ def draft_plan(
             cause="the name of a plan ends in .plan.yml",
             hint="Ansible goes by it.",
         )
-    drafted = draft.draft(estate, options)
+    stem = path[: -len(ending)]
+    judgement = judge.judge(estate, draft.inputs(options, given))
+    drafted = draft.draft(estate, options, judgement)
     text = emit.to_text(drafted.plan, file=os.path.basename(path), remarks=drafted.remarks, to_fill=drafted.open)
-    plan = writing(path, text)
-    kept = plan.before is not None and plan.changed and not force
-    problems: Sequence[Problem] = ()
+    base, there = writing(f"{stem}.draft.yml", text), writing(path, text)
+    kept = there.before is not None and there.changed and not force and there.before != base.before
+    if there.before is None or force:
+        merged = merge.Merged(text, None, [], [])
+    else:
+        merged = merge.merge(base.before, there.before, text)
+    plan, problems = _read(merged.text)
+    known = {str(problem) for problem in drafted.open}
     if kept:
-        problems = _problems(plan.before or "")
-        plan = writing(path[: -len(ending)] + ".draft.yml", text)
+        still = [problem for problem in map(_unplaced, problems) if str(problem) in known]
+        merged = dataclasses.replace(merged, text=emit.told(merged.text, still))
+    found = judge.assessment(
+        estate,
+        judgement,
+        plan,
+        drafted.plan,
+        drift=drifting.drift(previous, estate),
+        to_fill=[_unplaced(problem) for problem in problems],
+    )
+    result = Drafted(
+        draft=drafted,
+        plan=plan or drafted.plan,
+        assessment=found,
+        kept=kept,
+        merged=merged,
+        problems=problems,
+        plan_file=writing(path, merged.text),
+        draft_file=base,
+        assessment_file=writing(assessment or f"{stem}.assessment.json", assessments.to_text(found)),
+    )
     if not check:
-        plan.write()
-    return Drafted(drafted, plan, kept, problems)
+        for file in result.files:
+            file.write()
+    return result
 
 
-def _problems(text: str) -> Sequence[Problem]:
+def _read(text: str) -> tuple[plans.Plan | None, Sequence[Problem]]:
+    """The plan as far as it has its form, and all that is wrong with it, with lines."""
+    read, faults = document.read(text)
+    plan = plans.parse(read.data)[0] if read is not None and not faults else None
     try:
         plans.loads(text)
     except InvalidInput as exc:
-        return exc.problems
-    return ()
+        return plan, exc.problems
+    return plan, ()
+
+
+def _unplaced(problem: Problem) -> Problem:
+    """The problem without the line that it is on."""
+    return Problem(re.sub(r" \(line \d+\)\Z", "", problem.path), problem.message)

@@ -184,7 +184,7 @@ class Text:
         if node.id == "scalar":
             end: int = node.end_mark.index
             if node.style in ("|", ">"):
-                return max(len(self._text[:end].rstrip()), node.start_mark.index)
+                return max(len(self._text[:end].rstrip()), int(node.start_mark.index))
             return end
         if node.flow_style or not node.value:
             return int(node.end_mark.index)

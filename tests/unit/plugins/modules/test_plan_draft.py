@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""plan_draft: the plan where there is none, a draft beside it where there is one, and never a lost edit."""
+"""plan_draft: the plan where there is none, what is new in it where there is one, and never a lost edit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 
 Call = Callable[..., dict[str, Any]]
@@ -49,7 +50,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
 def test_check_real_check_real(call_module: Call, params: dict[str, Any]) -> None:
     path = Path(params["path"])
     first = call_module("plan_draft", params, check=True, diff=True)
-    assert first["changed"] and not path.parent.exists() and "web-1-3f2a9c1d:" in first["diff"]["after"]
+    assert first["changed"] and not path.parent.exists() and "web-1-3f2a9c1d:" in first["diff"][0]["after"]
 
     second = call_module("plan_draft", params)
     assert second["changed"] and second["path"] == str(path) and not second["kept"]
@@ -58,29 +59,126 @@ def test_check_real_check_real(call_module: Call, params: dict[str, Any]) -> Non
     assert second["to_fill"] == [] and second["findings"][0]["severity"] == "blocker"
     plan = plans.loads(path.read_text())
     assert plan.digest() == second["digest"] and plan.estate.file == "../acme.estate.json"
-    assert second["msg"] == f"1 of 2 servers are drafted to move. The plan is {path}."
+    assert second["msg"] == f"1 of 2 servers are planned to move. The plan is {path}."
+    assert second["readiness"] == {"ready": 0, "ready_with_changes": 0, "not_ready": 1, "unknown": 1}
+    files = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert sorted(files) == ["acme.assessment.json", "acme.draft.yml", "acme.plan.yml"]
+    assert files["acme.draft.yml"] == files["acme.plan.yml"]
+    told = assessments.loads(Path(second["assessment"]).read_text())
+    assert told.plan == plan.digest() and [workload.host for workload in told.workloads] == list(plan.workloads)[::1]
 
-    third = call_module("plan_draft", params)
-    assert not third["changed"] and [file.name for file in path.parent.iterdir()] == ["acme.plan.yml"]
+    third = call_module("plan_draft", params, diff=True)
+    assert not third["changed"] and third["diff"] == []
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == files
 
 
-def test_a_plan_is_kept(call_module: Call, params: dict[str, Any]) -> None:
+def write(params: dict[str, Any], estate: dict[str, Any]) -> None:
+    """The tenant has changed: as estate_read leaves it."""
+    file = Path(params["estate"])
+    file.with_name("acme.estate.previous.json").write_text(file.read_text())
+    file.write_text(json.dumps(estate))
+
+
+def test_edits_stand_and_the_tenant_is_followed(call_module: Call, params: dict[str, Any]) -> None:
     path = Path(params["path"])
     call_module("plan_draft", params)
-    edited = path.read_text().replace("cpus: 1", "cpus: 8") + "# my note\n"
+    edited = path.read_text().replace("cpus: 1", "cpus: 8  # ours") + "# my note\n"
     path.write_text(edited)
-    draft = path.with_name("acme.draft.yml")
+    first = call_module("plan_draft", params)
+    assert first["kept"] and first["changed"], "the assessment tells of the plan"
+    assert path.read_text() == edited and first["drift"] == [] and not call_module("plan_draft", params)["changed"]
 
-    assert call_module("plan_draft", params, check=True)["changed"] and not draft.exists()
-    result = call_module("plan_draft", params)
-    assert result["changed"] and result["kept"] and result["path"] == str(draft)
-    assert "There is a plan already, which was kept; the new draft is" in result["msg"]
-    assert path.read_text() == edited and "cpus: 1\n" in draft.read_text()
-    assert result["plan_problems"] == []
-    assert not call_module("plan_draft", params)["changed"]
+    grown = {**SERVER, "flavor": {"vcpus": 2, "ram_mib": 4096}}
+    new = {**SERVER, "id": "5e5e5e5e-0d0f", "name": "new", "status": "SHUTOFF", "volumes": []}
+    write(params, {**ESTATE, "servers": [grown, new]})
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    checked = call_module("plan_draft", params, check=True, diff=True)
+    assert checked["changed"] and before == {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    result = call_module("plan_draft", params, diff=True)
+    assert result["changed"] and result["kept"] and result["path"] == str(path)
+    assert result["diff"] == checked["diff"] and "~ servers web-1" in result["diff"][1]["prepared"]
+    text = path.read_text()
+    assert "cpus: 8  # ours" in text and text.endswith("# my note\n") and "memory_mib: 4096" in text
+    assert "new-5e5e5e5e:" in text and "db-77aa00bb:" not in text
+    assert result["conflicts"] == ["workloads.web-1-3f2a9c1d.cpus: kept 8; the tenant now says 2"]
+    compare = "[workload web-1-3f2a9c1d was edited: compare it]"
+    assert result["drift"] == [
+        "- servers db (77aa00bb-0d0f)  [removed from the plan]",
+        "+ servers new (5e5e5e5e-0d0f)  [workload new-5e5e5e5e, not moved]",
+        f"~ servers web-1 ({SERVER['id']}): flavor.ram_mib: 1024 → 4096  {compare}",
+        f"~ servers web-1 ({SERVER['id']}): flavor.vcpus: 1 → 2  {compare}",
+    ]
+    assert "what people wrote stands, and" in result["msg"]
+    again = call_module("plan_draft", params)
+    assert not again["changed"] and again["conflicts"] == [] and again["drift"] == result["drift"]
 
     forced = call_module("plan_draft", {**params, "force": True})
-    assert forced["changed"] and not forced["kept"] and "cpus: 1\n" in path.read_text()
+    assert forced["changed"] and not forced["kept"] and "cpus: 2\n" in path.read_text()
+
+
+def test_a_plan_that_cannot_be_read_stays(call_module: Call, params: dict[str, Any]) -> None:
+    path = Path(params["path"])
+    call_module("plan_draft", params)
+    path.write_text(path.read_text().replace("workloads:", "workloads: {"))
+    write(params, {**ESTATE, "servers": [{**SERVER, "name": "other"}]})
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    result = call_module("plan_draft", params)
+    assert result["failed"] and "cannot be read, and stays as it is" in result["msg"] and "line" in result["msg"]
+    assert before == {file.name: file.read_bytes() for file in path.parent.iterdir()}
+
+
+def test_a_plan_of_an_older_release(call_module: Call, params: dict[str, Any]) -> None:
+    """There is no draft beside it: everything in it stands, and what it lacks is added."""
+    path = Path(params["path"])
+    write(params, {**ESTATE, "resources": {"keys": [{"id": "k1", "name": "key"}]}, "read": {"keys": "complete"}})
+    path.parent.mkdir()
+    old = """\
+plugin: cloudexit.flexible_engine.plan
+version: 1
+tenant: {name: acme, project_id: p, cloud: lab}
+target: {type: vsphere, datacenter: Mine, compute: C0, datastore: D0}
+"""
+    path.write_text(old)
+    result = call_module("plan_draft", params)
+    assert result["kept"] and "datacenter: Mine" in path.read_text()
+    assert plans.loads(path.read_text()).objects["keys"]["k1"].decision == "recreate"
+    assert not call_module("plan_draft", params)["changed"]
+
+
+def test_a_policy_rules_and_observations(call_module: Call, params: dict[str, Any], tmp_path: Path) -> None:
+    files = {
+        "policy": "version: 1\ndefault: target\nask: true\n",
+        "rules": "rules: [{id: mine, severity: warning, kind: servers, when: {name: web-1}, says: 'It is {name}.'}]\n",
+        "metrics": json.dumps({"kind": "cloudexit.metrics", "version": 1, "servers": {SERVER["id"]: {"samples": 9}}}),
+        "flows": json.dumps({"kind": "cloudexit.flows", "version": 1}),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    given: dict[str, Any] = {name: str(tmp_path / name) for name in files} | {"rules": [str(tmp_path / "rules")]}
+    result = call_module("plan_draft", {**params, **given})
+    assert not result.get("failed"), result
+    assert result["moving"] == [] and "has not answered yet" in result["not_moved"]["web-1-3f2a9c1d"]
+    (mine,) = [finding for finding in result["findings"] if finding["rule"] == "mine"]
+    assert mine["seen"] == "It is web-1." and "seen_fr" not in mine
+    for name in files:
+        wrong: Any = ["/nowhere"] if name == "rules" else "/nowhere"
+        assert "There is no" in call_module("plan_draft", {**params, name: wrong})["msg"]
+    (tmp_path / "policy").write_text("version: 2\n")
+    assert "must be 1" in call_module("plan_draft", {**params, "policy": given["policy"]})["msg"]
+
+
+def test_the_head_says_what_is_to_fill_in(call_module: Call, params: dict[str, Any]) -> None:
+    path = Path(params["path"])
+    call_module("plan_draft", {**params, "target": {}})
+    assert "#   target.datastore: must not be empty" in path.read_text()
+    path.write_text(path.read_text().replace('datastore: ""', "datastore: D9"))
+    result = call_module("plan_draft", {**params, "target": {}})
+    assert [text.split(":")[0] for text in result["to_fill"]] == ["target.datacenter", "target.compute"]
+    assert "#   target.datastore" not in path.read_text() and "#   target.compute" in path.read_text()
+    path.write_text(path.read_text().replace('datacenter: ""', "datacenter: D").replace('compute: ""', "compute: C"))
+    call_module("plan_draft", {**params, "target": {}})
+    assert "Still to be filled in" not in path.read_text()
+    assert not call_module("plan_draft", {**params, "target": {}})["changed"]
 
 
 def test_what_is_wrong_in_the_kept_plan_is_told(call_module: Call, params: dict[str, Any]) -> None:

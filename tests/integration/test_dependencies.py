@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +84,10 @@ def test_guests_are_looked_at_and_those_that_cannot_be_are_told(playbook: Playbo
     assert sum(recap.changed for recap in checked.recap.values()) == 1
 
     done = playbook("discover_dependencies", "-i", hosts, extra=extra).ok()
-    assert "Not seen: guest-gone, guest-odd" in done.output
+    said = " ".join(done.output.split())
+    assert re.search(r"Not seen: guest-gone: (Task failed: )?Failed to connect", said)
+    assert re.search(r"Not seen: guest-odd: [^:]+: .*This account is ..{{ not }}.. available", said)
+    assert "Not seen: guest-1" not in said
     assert sorted(flows(tmp_path)) == ["s1", "s2"]
     assert sorted(flows(tmp_path, "globex")) == ["s5"]
     seen = flows(tmp_path)["s1"]
@@ -120,6 +124,14 @@ def test_what_is_refused(playbook: Playbook, tmp_path: Path, changed: dict[str, 
     done = playbook("discover_dependencies", "-i", hosts, extra=changed)
     assert done.code != 0
     assert said in " ".join(done.output.split())
+    assert not list(tmp_path.glob("*.flows.json"))
+
+
+def test_nobody_was_seen(playbook: Playbook, tmp_path: Path) -> None:
+    hosts = inventory(tmp_path, guest_odd={"fe_id": "s1", "fe_project_name": "acme"})
+    done = playbook("discover_dependencies", "-i", hosts)
+    assert done.code != 0
+    assert "No guest could be looked at" in done.output
     assert not list(tmp_path.glob("*.flows.json"))
 
 

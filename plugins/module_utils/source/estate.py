@@ -19,8 +19,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds as kinds_of
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import convert, pages, services
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import listings as family
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import complete, storage
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import listings as family
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.listings import (
     FLAVOR_SPECS,
     FLAVORS,

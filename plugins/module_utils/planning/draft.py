@@ -83,7 +83,6 @@ class _Drafter:
         self._options = options
         self._judgement = judgement
         self._volumes = {volume.id: volume for volume in estate.volumes}
-        self._images = {image.id: image for image in estate.images}
         self._ports = {port.id: port for port in estate.ports}
         self._networks = {network.id: network for network in estate.networks}
         self._floating: dict[str, list[str]] = defaultdict(list)
@@ -143,7 +142,7 @@ class _Drafter:
 
     def _workload(self, server: estates.Server, host: str, target_name: str) -> plans.Workload:
         source = plans.Source(id=server.id, name=server.name)
-        guest = guests.recognise(self._properties(server))
+        guest = guests.recognise(self._judgement.servers[server.id]["properties"])
         reason = self._judgement.reasons.get(server.id)
         decision = self._decision(server)
         size = sizing.size(server.flavor, self._judgement.inputs.policy.sizing, self._loads.get(server.id))
@@ -182,19 +181,6 @@ class _Drafter:
             boot=attachment.boot,
             datastore=place if place and place != self._options.datastore else None,
         )
-
-    def _properties(self, server: estates.Server) -> dict[str, str]:
-        """The properties of the image that the server was made from; those kept with its boot volume win."""
-        found: dict[str, str] = {}
-        if server.image_id in self._images:
-            found.update(self._images[server.image_id].properties)
-        boot = next((place.volume_id for place in server.volumes if place.boot), None)
-        if boot in self._volumes:
-            metadata = self._volumes[boot].image_metadata
-            image = self._images.get(metadata.get("image_id", ""))
-            found.update(image.properties if image else {})
-            found.update(metadata)
-        return found
 
     def _remark(self, host: str, server: estates.Server, guest: guests.Guest, more: Iterable[str]) -> None:
         """What stands above the workload in the plan, for people."""

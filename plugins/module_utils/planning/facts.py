@@ -72,6 +72,7 @@ SERVER: dict[str, str] = {
     "disk_count": "number of volumes",
     "disk_gib": "size of its volumes, GiB",
     "disks_known": "whether all volumes could be read",
+    "backups": "number of backups of the whole server",
     "boot_volume": "whether it boots from a volume that is known",
     "local_root": "whether it boots from a local disk of the hypervisor",
     "ports": "ports: id, known, network, network_id, shared_network, mac, addresses, pairs, security, vnic_type, ipv6, "
@@ -301,9 +302,8 @@ class _Collector:
             for attachment in volume.attachments:
                 if attachment.server_id not in self._holders[volume.id]:
                     self._holders[volume.id].append(attachment.server_id)
-        self._made = _count(
-            image for server in estate.servers for image in {server.image_id, self._boot_image(server)} if image
-        )
+        self._private = {image.id: _texts(image.properties) for image in self._resources("private_images")}
+        self._made = _count(image for server in estate.servers for image in self._image_ids(server))
         self._virtual = {port.id for port in self._virtual_ports()}
         self._virtual_addresses = {
             (port.network_id, fixed.ip) for port in estate.ports if port.id in self._virtual for fixed in port.fixed_ips
@@ -349,7 +349,7 @@ class _Collector:
         properties = self._properties(server)
         guest = guests.recognise(properties)
         ecs = self._ecs.get(server.id, {})
-        metadata = {**_texts(ecs.get("metadata")), **server.metadata}
+        metadata = self._metadata(server)
         disks = [self._disk(place) for place in server.volumes]
         ports = [self._server_port(port_id) for port_id in server.ports]
         groups = self._server_security_groups(server)
@@ -395,6 +395,7 @@ class _Collector:
             "disk_count": len(disks),
             "disk_gib": sum(disk["size_gib"] for disk in disks),
             "disks_known": complete and all(disk["known"] for disk in disks),
+            "backups": self._backups.get(server.id, 0),
             "boot_volume": bool(boots),
             "local_root": not boots and (server.image_id is not None or server.flavor.disk_gib > 0),
             "ports": ports,
@@ -430,25 +431,38 @@ class _Collector:
         }
         return fact
 
-    def _boot_image(self, server: estates.Server) -> str | None:
-        boot = next((place.volume_id for place in server.volumes if place.boot), None)
-        return self._volumes[boot].image_metadata.get("image_id") if boot in self._volumes else None
+    def _metadata(self, server: estates.Server) -> dict[str, str]:
+        """Its metadata, and what only the server service of Flexible Engine tells."""
+        return {**_texts(self._ecs.get(server.id, {}).get("metadata")), **server.metadata}
+
+    def _boot_volume(self, server: estates.Server) -> estates.Volume | None:
+        boot = next((place.volume_id for place in server.volumes if place.boot), "")
+        return self._volumes.get(boot)
+
+    def _image_ids(self, server: estates.Server) -> list[str]:
+        """The images that it was made from, as far as told; the one that is surest last."""
+        volume = self._boot_volume(server)
+        told = [
+            self._metadata(server).get("metering.image_id", ""),
+            server.image_id or "",
+            volume.image_metadata.get("image_id", "") if volume else "",
+        ]
+        return list(dict.fromkeys(ident for ident in told if ident))
 
     def _properties(self, server: estates.Server) -> dict[str, str]:
         """The properties of the image that the server was made from; those kept with its boot volume win."""
-        found: dict[str, str] = {}
-        if server.image_id in self._images:
-            found.update(self._images[server.image_id].properties)
-        boot = next((place.volume_id for place in server.volumes if place.boot), None)
-        if boot in self._volumes:
-            metadata = self._volumes[boot].image_metadata
-            image = self._images.get(metadata.get("image_id", ""))
-            found.update(image.properties if image else {})
-            found.update(metadata)
+        metadata, volume = self._metadata(server), self._boot_volume(server)
+        found = {"os_type": metadata["os_type"]} if metadata.get("os_type") else {}
+        for ident in self._image_ids(server):
+            found.update(self._private.get(ident, {}))
+            found.update(self._images[ident].properties if ident in self._images else {})
+        found.update(volume.image_metadata if volume else {})
         return found
 
     def _image_of(self, server: estates.Server) -> Fact | None:
-        image = self._images.get(server.image_id or self._boot_image(server) or "")
+        image = next(
+            (self._images[ident] for ident in reversed(self._image_ids(server)) if ident in self._images), None
+        )
         if image is None:
             return None
         license_ = _license("", image.properties, guests.recognise(image.properties).distro)
@@ -577,7 +591,8 @@ class _Collector:
         return found
 
     def _scaling(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
+        labels = {group.id: group.name for group in self._resources("scaling_groups")}
         for group in self._resources("scaling_groups"):
             for key in ("instances", "instance_ids", "scaling_group_instances"):
                 for entry in _list(group.properties.get(key)):
@@ -586,7 +601,8 @@ class _Collector:
                         found[server] = group.name or group.id
         for instance in self._resources("scaling_instances"):
             server = instance.properties.get("instance_id") or instance.id
-            found[str(server)] = str(instance.properties.get("scaling_group_name") or instance.parent)
+            label = instance.properties.get("scaling_group_name") or labels.get(instance.parent) or instance.parent
+            found[str(server)] = str(label)
         return found
 
     def _virtual_ports(self) -> Iterator[estates.Port]:
@@ -762,14 +778,18 @@ class _Collector:
 
 
 def _backed_up(estate: estates.Estate) -> Iterator[str]:
-    """The volume of every backup, once a backup."""
+    """The volume or server of every backup, once a backup; and the volumes of a server's backup."""
     for kind in ("backups", "volume_backups", "vault_backups", "server_backups"):
         for backup in estate.resources.get(kind, []):
             properties = backup.properties
             volume = properties.get("volume_id") or properties.get("resource_id") or backup.parent
             if isinstance(volume, str) and volume:
                 yield volume
-            for entry in _mappings(properties.get("volume_backups")):
+            extended = properties.get("extend_info")
+            inside = (
+                extended.get("volume_backups") if isinstance(extended, Mapping) else properties.get("volume_backups")
+            )
+            for entry in _mappings(inside):
                 inner = entry.get("source_volume_id") or entry.get("volume_id")
                 if isinstance(inner, str) and inner:
                     yield inner

@@ -575,6 +575,18 @@ _SERVERS: tuple[Row, ...] = (
         ),
     ),
     _row(
+        "server_backups_left",
+        "information",
+        "servers",
+        {"backups": {"gt": 0}},
+        ("backups of the whole server: {backups}", "sauvegardes du serveur entier : {backups}"),
+        (
+            "Backups cannot leave the cloud: restore what must be kept, and set up backups at the target.",
+            "Les sauvegardes ne peuvent pas quitter le cloud : restaurer ce qui doit être gardé, et sauvegarder à la "
+            "cible.",
+        ),
+    ),
+    _row(
         "subscription",
         "warning",
         "servers",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,6 +148,36 @@ def test_details_of_the_server_service_fill_what_the_compute_service_leaves_out(
         estate(servers=[server(metadata={"charging_mode": "0"}, tags=["a"])], **resources("ecs_servers", row))
     )
     assert (own["charging"], own["tags"]) == ("on_demand", ["a", "env=prod"])
+
+
+def test_the_system_is_told_by_the_image_that_the_cloud_bills() -> None:
+    """A boot volume without image properties, as Flexible Engine has them."""
+    row = e.Resource(id="s1", properties={"metadata": {"metering.image_id": "i1", "os_type": "Linux"}})
+    bare = {"volumes": [volume(image_metadata={})]}
+    assert of_server(estate(**bare, **resources("ecs_servers", row)))["os_label"] == "linux"
+    private = e.Resource(
+        id="i1", properties={"__platform": "CentOS", "__os_version": "CentOS 7.9 64bit", "min_disk": 40}
+    )
+    found = estate(**bare, resources={"ecs_servers": [row], "private_images": [private]})
+    fact = of_server(found)
+    assert (fact["os"], fact["os_version"], fact["os_known"]) == ("centos", "7.9", True)
+    image = e.Image(id="i1", name="gold", visibility="private", properties={"os_distro": "debian", "os_version": "12"})
+    fact = of_server(replace(found, images=[image]))
+    assert (fact["os"], fact["image"]["name"]) == ("debian", "gold")
+
+
+def test_backups_of_a_server_are_backups_of_its_volumes() -> None:
+    inside = {"volume_backups": [{"id": "b", "source_volume_id": "v1"}]}
+    backup = e.Resource(id="c", parent="checkpoint", properties={"resource_id": "s1", "extend_info": inside})
+    fact = of_server(estate(**resources("server_backups", backup)))
+    assert (fact["backups"], fact["disks"][0]["backups"]) == (1, 1)
+
+
+def test_members_of_a_scaling_group() -> None:
+    group = e.Resource(id="g", name="farm")
+    one = e.Resource(id="s1", parent="g")
+    found = estate(resources={"scaling_groups": [group], "scaling_instances": [one]})
+    assert of_server(found)["scaling_group"] == "farm"
 
 
 def test_properties_of_the_boot_volume_win_over_those_of_its_image() -> None:

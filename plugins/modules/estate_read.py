@@ -31,6 +31,12 @@ options:
     description: Objects asked for in one call.
     type: int
     default: 500
+  progress_file:
+    description:
+      - File to which each step of the reading is written as a line of JSON, with kind and count, or kind, wait and why.
+      - Left out, and where the module runs on the controller, lines are shown while it runs, for a service that is busy
+        and every few seconds.
+    type: path
 seealso:
   - module: cloudexit.flexible_engine.estate_info
   - module: cloudexit.flexible_engine.plan_draft
@@ -105,14 +111,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.reading import estate_file
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.reading import estate_file, read_estate
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import SourceAuth, argument_spec
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    reading = assess.read_estate(SourceAuth.from_params(module.params), page_size=module.params["page_size"])
+    reading = read_estate(
+        SourceAuth.from_params(module.params),
+        page_size=module.params["page_size"],
+        progress_file=module.params["progress_file"] or "",
+    )
     file = estate_file(module.params["path"], reading.estate)
     result = {
         "changed": file.writing.changed,
@@ -135,6 +145,7 @@ def main() -> None:
         **argument_spec(),
         "path": {"type": "path", "required": True},
         "page_size": {"type": "int", "default": 500},
+        "progress_file": {"type": "path"},
     }
     run(AnsibleModule(argument_spec=spec, supports_check_mode=True), act)
 

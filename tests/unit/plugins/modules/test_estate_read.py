@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,3 +119,15 @@ def test_the_mode_of_the_file_stays(call_module: Call, fake: FakeCloud, params: 
     fake.objects["acme"]["servers"].clear()
     call_module("estate_read", params)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_steps_are_told_into_a_file(call_module: Call, fake: FakeCloud, params: dict[str, Any], tmp_path: Path) -> None:
+    answers = iter([(429, {}, {"Retry-After": "0.01"})])
+    fake.fail["routers"] = lambda _query: next(answers, None)
+    file = tmp_path / "steps"
+    told = call_module("estate_read", {**params, "progress_file": str(file)})
+    steps = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {"kind": "servers", "count": 1} in steps
+    assert {"kind": "routers", "wait": 0.0, "why": "HTTP 429: the service is busy"} in steps
+    assert told["waits"] == {"network": 0.0} and told["changed"]
+    assert call_module("estate_read", {**params, "progress_file": str(tmp_path / "no" / "steps")})["failed"]

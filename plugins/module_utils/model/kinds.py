@@ -121,6 +121,7 @@ def _kinds() -> tuple[Kind, ...]:
         k("dedicated_load_balancers", "elb", "dedicated load balancers", "répartiteurs dédiés", "replace"),
         k("elb_listeners", "elb", "ELB listeners", "écouteurs ELB", "replace", within="dedicated_load_balancers"),
         k("elb_pools", "elb", "ELB pools", "pools ELB", "replace", within="dedicated_load_balancers"),
+        k("elb_members", "elb", "ELB pool members", "membres de pool ELB", "replace", within="elb_pools"),
         k("elb_certificates", "elb", "certificates", "certificats", "recreate", "Their keys come from the owner."),
         k("rds_instances", "rds", "RDS databases", "bases RDS", "recreate", "Data by dump or replication."),
         k("rds_backups", "rds", "RDS backups", "sauvegardes RDS", "leave", "Manual ones keep billing."),

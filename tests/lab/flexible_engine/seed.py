@@ -313,6 +313,19 @@ def project(
                 "members": [{"id": i("member")}],
             }
         ],
+        "elb_members": [
+            {
+                "_cluster": i("pool"),
+                "id": i("member"),
+                "name": "",
+                "address": "10.20.0.11",
+                "protocol_port": 8080,
+                "subnet_cidr_id": i("subnet"),
+                "weight": 1,
+                "admin_state_up": True,
+                "operating_status": "ONLINE",
+            }
+        ],
         "elb_certificates": [
             {
                 "id": i("certificate"),

@@ -85,6 +85,7 @@ def _shapes() -> tuple[Shape, ...]:
         s("elb", "dedicated_load_balancers", f"{v3}/elb/loadbalancers", "loadbalancers", **marker, most=2000),
         s("elb", "elb_listeners", f"{v3}/elb/listeners", "listeners", **marker, most=2000),
         s("elb", "elb_pools", f"{v3}/elb/pools", "pools", **marker, most=2000),
+        s("elb", "elb_members", f"{v3}/elb/pools/{{parent}}/members", "members", **marker, most=2000),
         s("elb", "elb_certificates", f"{v3}/elb/certificates", "certificates", **marker, most=2000),
         s("rds", "rds_instances", f"{v3}/instances", "instances", **offset, **total, most=100, usual=100),
         s("rds", "rds_backups", f"{v3}/backups", "backups", **offset, **total, most=100, usual=100,

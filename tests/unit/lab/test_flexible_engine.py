@@ -54,7 +54,7 @@ def test_it_lists_what_the_collection_lists() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.kind)
 def test_every_list_answers(server: Server, shape: Any) -> None:
-    parent = server.data[PROJECT].get("cce_clusters", [{}])[0].get("metadata", {}).get("uid", "")
+    parent = server.data[ACCOUNT if shape.account else PROJECT][shape.kind][0].get("_cluster", "")
     path = f"/{shape.service}{shape.path}".replace("{p}", PROJECT).replace("{parent}", parent)
     status, answer, _headers = ask(server, path, {} if shape.method == "POST" else None)
     assert status == 200

@@ -37,7 +37,10 @@ _OF_THE_NETWORK = (
 )
 """Owners of ports that the network itself makes, or that people make as virtual addresses."""
 
-_NOT_PROOF = ("metrics", "alarms", "route_tables", "public_ips", "dnat_rules", "ecs_tags", "tags", "bandwidths")
+_NOT_PROOF = (
+    *("metrics", "alarms", "route_tables", "public_ips", "dnat_rules", "ecs_tags", "tags", "bandwidths"),
+    *("lb_members", "elb_members", "dns_records"),
+)
 """Kinds that name objects which may not exist any more, or that they do not own."""
 
 

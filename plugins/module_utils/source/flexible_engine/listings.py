@@ -267,6 +267,16 @@ def _listings() -> tuple[Listing, ...]:
             fields={"parent": "loadbalancer_id"},
             optional=True,
         ),
+        one(
+            "elb_members",
+            "elb",
+            "/v3/{project_id}/elb/pools/{parent}/members",
+            "members",
+            per="elb_pools",
+            fields={"parent": "_parent"},
+            drop=("operating_status", "status"),
+            optional=True,
+        ),
         one("elb_certificates", "elb", "/v3/{project_id}/elb/certificates", "certificates", optional=True),
         # Databases and queues
         one(

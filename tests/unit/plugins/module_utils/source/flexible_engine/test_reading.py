@@ -49,6 +49,8 @@ def test_every_kind_is_in_the_estate(tenants: Tenants) -> None:
     assert estate.resources["vaults"][0].name == HOSTILE
     nodes, backups = estate.resources["cce_nodes"], estate.resources["rds_backups"]
     assert nodes[0].parent == estate.resources["cce_clusters"][0].id
+    member = estate.resources["elb_members"][0]
+    assert (member.parent, member.properties["address"]) == (estate.resources["elb_pools"][0].id, "10.20.0.11")
     assert backups[0].parent == estate.resources["rds_instances"][0].id and backups[0].size_gib == 2.0
     assert estate.resources["rds_instances"][0].size_gib == 100
     assert estate.resources["private_images"][0].size_gib == 1.0
@@ -71,7 +73,7 @@ def many(tenants: Tenants, count: int) -> dict[str, int]:
     project = tenants.ids[NAME]
     sizes = {}
     for listing in listings.LISTINGS:
-        if listing.kind in ("metrics", "trackers", "buckets", "cce_nodes", "rds_backups"):
+        if listing.kind in ("metrics", "trackers", "buckets", "cce_nodes", "rds_backups", "elb_members"):
             continue
         owner = ACCOUNT if listing.kind in ("enterprise_projects", "tags") else project
         rows = tenants.server.data[owner][listing.kind]

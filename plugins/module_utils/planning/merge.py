@@ -234,7 +234,7 @@ class _Merger:
                 merged.append(self._value(where, before.get(key, _MISSING), entry, now[key]))
             elif key not in before:
                 merged.append(entry)
-            elif _same(before[key], entry):
+            elif _same(before[key], entry) and not self._annotated(where):
                 self.edits.append(Edit("remove", where))
             else:
                 merged.append(entry)
@@ -250,7 +250,7 @@ class _Merger:
                 self._conflict("removed", (*path, len(edited)), None, entry)
         order = [key for key in before if key in now]
         if order != [key for key in now if key in before]:
-            if _same(base, edited):
+            if _same(base, edited) and not self._annotated(path):
                 del self.edits[found:], self.conflicts[started:]
                 self.edits.append(Edit("set", path, new))
                 return new
@@ -259,7 +259,13 @@ class _Merger:
 
     def _set_of(self, path: Path, base: list[Any], edited: list[Any], new: list[Any]) -> list[Any]:
         """A list of scalars as a set, in people's order."""
-        wanted = [entry for entry in edited if entry in new or entry not in base]
+        wanted = []
+        for index, entry in enumerate(edited):
+            if entry in new or entry not in base:
+                wanted.append(entry)
+            elif self._annotated((*path, index)):
+                wanted.append(entry)
+                self._conflict("gone", (*path, index), entry, None)
         wanted += [entry for entry in new if entry not in base and entry not in edited]
         self._towards(path, edited, wanted)
         return wanted
@@ -291,8 +297,23 @@ class _Merger:
     # -- comments
 
     def _old(self, path: Path) -> Path:
-        """The path in the base."""
-        return ("workloads", self._base_hosts.get(str(path[1]), path[1])) if self._is_workload(path) else path
+        """The path in the base of something in the plan. Raises LookupError."""
+        old: list[editing.Step] = []
+        before, now = self._base, self._edited
+        for step in path:
+            was: editing.Step = step
+            if isinstance(now, list):
+                entry = now[int(step)]
+                keys = KEYED.get(str(path[2]), ()) if len(path) > 2 else ()
+                found = [_key(e, keys) if isinstance(e, dict) else e for e in before]
+                was = found.index(_key(entry, keys) if isinstance(entry, dict) else entry)
+                before, now = before[was], entry
+            else:
+                before, now = before[step], now[step]
+                if old == ["workloads"]:
+                    was = self._base_hosts.get(str(step), str(step))
+            old.append(was)
+        return tuple(old)
 
     def _is_workload(self, path: Path) -> bool:
         return len(path) == 2 and path[0] == "workloads"
@@ -303,10 +324,12 @@ class _Merger:
         return self._new_text.lead(path)
 
     def _base_lead(self, path: Path) -> tuple[str, ...] | None:
-        path = self._old(path)
-        if self._base_text is None or not self._base_text.has(path):
+        if self._base_text is None:
             return None
-        return self._base_text.lead(path)
+        try:
+            return self._base_text.lead(self._old(path))
+        except (LookupError, TypeError, ValueError):
+            return None
 
     def _remark(self, path: Path) -> None:
         """The remark above a workload follows the tenant, as long as nobody touched it."""
@@ -320,16 +343,14 @@ class _Merger:
         self.edits.append(Edit("remove", path, comments=lead or ()))
 
     def _annotated(self, path: Path) -> bool:
-        """Whether people wrote comments into a workload."""
-        if not self._is_workload(path):
-            return False
-        old = self._old(path)
-        if self._base_text is None or not self._base_text.has(old):
+        """Whether people wrote comments into something, or above it."""
+        if self._base_text is None:
             return True
-        comments = [
-            _COMMENT.findall(text.entry(where)) for text, where in ((self._base_text, old), (self._edited_text, path))
-        ]
-        return comments[0] != comments[1]
+        try:
+            before = self._base_text.entry(self._old(path))
+        except (LookupError, TypeError, ValueError):
+            return True
+        return _COMMENT.findall(before) != _COMMENT.findall(self._edited_text.entry(path))
 
     def _conflict(self, why: Literal["changed", "removed", "gone", "order"], path: Path, kept: Any, new: Any) -> None:
         where = ""
@@ -359,6 +380,12 @@ class _Merger:
         before, ours, theirs = (dict(_assigned(waves)) for waves in (base, edited, new))
         workloads = merged.get("workloads")
         used = {w.get("group") for w in workloads.values()} if isinstance(workloads, dict) else set()
+        held = {
+            group: name
+            for name, wave in edited.items()
+            for index, group in enumerate(wave.get("groups", []))
+            if self._base_text is not None and self._annotated(("waves", name, "groups", index)) and group in before
+        }
         place: dict[str, str] = {}
         for group in [*ours, *(group for group in theirs if group not in ours)]:
             chosen = theirs.get(group) if ours.get(group) == before.get(group) else ours.get(group)
@@ -366,6 +393,8 @@ class _Merger:
                 chosen = theirs.get(group) or ours.get(group)
             if group not in used and (group in theirs or group in before):
                 chosen = None
+            if held.get(group) in edited:
+                chosen = held[group]
             if chosen is not None:
                 place[group] = chosen
         wanted: dict[str, Any] = {}
@@ -378,6 +407,7 @@ class _Merger:
                 and wave.get("groups")
                 and name not in new
                 and _same(_without(wave, "groups"), _without(base.get(name, {}), "groups"))
+                and not self._annotated(("waves", name))
             ):
                 continue
             if "groups" in wave or inside:

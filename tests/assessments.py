@@ -8,6 +8,7 @@ python -m tests.assessments DIRECTORY [SERVERS]     writes assessments of a few 
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from dataclasses import replace
@@ -199,12 +200,17 @@ def _edges(rng: random.Random, groups: list[list[str]], hostile: bool) -> list[a
     found: dict[tuple[str, str, str], assessments.Edge] = {}
     flat = [host for hosts in groups for host in hosts]
     for hosts in groups:
-        for a, b in zip(hosts, hosts[1:], strict=False):
+        for a, b in itertools.pairwise(hosts):
             hard = rng.random() < 0.2
             found[a, b, "volume" if hard else "security_group"] = assessments.Edge(
-                a=a, b=b, why="volume" if hard else "security_group", hard=hard, directed=not hard, weight=rng.randint(1, 9),
+                a=a,
+                b=b,
+                why="volume" if hard else "security_group",
+                hard=hard,
+                directed=not hard,
+                weight=rng.randint(1, 9),
                 detail=rng.choice(HOSTILE_NAMES) if hostile else "sg-app: tcp 5432",
-            )  # fmt: skip
+            )
     for dummy in range(len(flat) // 4):
         a, b = rng.choice(flat), rng.choice(flat)
         if a != b:
@@ -243,21 +249,31 @@ def _findings(
         if w.readiness == "not_ready":
             found.append(
                 estates.Finding(
-                    "volume_encrypted", "blocker", subject, "its volume is encrypted",
-                    "copy it to a volume that is not, or rebuild", "son volume est chiffré",
+                    "volume_encrypted",
+                    "blocker",
+                    subject,
+                    "its volume is encrypted",
+                    "copy it to a volume that is not, or rebuild",
+                    "son volume est chiffré",
                     "le copier vers un volume non chiffré, ou reconstruire",
                 )
-            )  # fmt: skip
+            )
         if w.readiness == "ready_with_changes":
             text = f"a rule names the group {rng.choice(HOSTILE_NAMES)}" if hostile else "a rule names a group"
             found.append(estates.Finding("rule_names_group", "warning", subject, text, "it becomes an address group"))
         if w.readiness == "unknown":
             found.append(
                 estates.Finding(
-                    "os_unknown", "warning", subject, "its system is not known", "look at the guest",
-                    "son système est inconnu", "examiner la machine", True,
+                    "os_unknown",
+                    "warning",
+                    subject,
+                    "its system is not known",
+                    "look at the guest",
+                    "son système est inconnu",
+                    "examiner la machine",
+                    True,
                 )
-            )  # fmt: skip
+            )
     if partial:
         about = estates.Subject("rds_instances")
         found.append(
@@ -278,12 +294,24 @@ def _drift(rng: random.Random, workloads: list[assessments.Workload], hostile: b
     w = workloads[0]
     odd: Any = {"tags": [HOSTILE]} if hostile else ["a"]
     return [
-        assessments.Change(op="added", kind="volumes", id=identity(rng), name="data-9", plan="a new object in the plan"),
+        assessments.Change(
+            op="added", kind="volumes", id=identity(rng), name="data-9", plan="a new object in the plan"
+        ),
         assessments.Change(op="removed", kind="floating_ips", id=identity(rng), name="203.0.113.7"),
-        assessments.Change(op="changed", kind="servers", id=w.server_id, name=w.name, path="flavor.ram_mib", before=4096,
-                           after=8192, plan="memory was edited in the plan: kept"),
-        assessments.Change(op="changed", kind="servers", id=w.server_id, name=w.name, path="metadata", before=None, after=odd),
-    ]  # fmt: skip
+        assessments.Change(
+            op="changed",
+            kind="servers",
+            id=w.server_id,
+            name=w.name,
+            path="flavor.ram_mib",
+            before=4096,
+            after=8192,
+            plan="memory was edited in the plan: kept",
+        ),
+        assessments.Change(
+            op="changed", kind="servers", id=w.server_id, name=w.name, path="metadata", before=None, after=odd
+        ),
+    ]
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class Given:
 
 
 def gather(tenants: Iterable[Given], today: str, *, dest: str = "") -> portfolios.Portfolio:
-    """The portfolio. A tenant whose file is missing or not valid is a row with the cause. Raises InvalidInput (today)."""
+    """The portfolio. A tenant whose file is missing or not valid is a row with the cause. Raises InvalidInput."""
     try:
         day = date.fromisoformat(today)
     except ValueError as error:

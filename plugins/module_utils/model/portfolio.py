@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The portfolio: all tenants beside each other as they were assessed, those included that could not be, as a document."""
+"""The portfolio: all tenants beside each other, those included that could not be assessed, as a document."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 """The assessment report: what a tenant has, what can move, what blocks, what must be decided, and how long it takes.
 
 One HTML page for the meeting with the customer, made from the assessment alone: the same document gives the same bytes.
-It needs nothing but itself, and is whole without its script. What is not known is shown as not known and is never green.
+It needs nothing but itself, and is whole without its script. What is not known is shown as that and is never green.
 """
 
 from __future__ import annotations
@@ -137,9 +137,9 @@ def readiness_bar(found: Mapping[assessments.Readiness, int]) -> str:
 
 
 HATCH = (
-    '<svg width="0" height="0" class="sr" aria-hidden="true"><defs><pattern id="hatch" class="hatch" width="8" height="8" '
-    'patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="8" height="8"/><path d="M0 0V8"/></pattern>'
-    "</defs></svg>"
+    '<svg width="0" height="0" class="sr" aria-hidden="true"><defs>'
+    '<pattern id="hatch" class="hatch" width="8" height="8" patternUnits="userSpaceOnUse" '
+    'patternTransform="rotate(45)"><rect width="8" height="8"/><path d="M0 0V8"/></pattern></defs></svg>'
 )
 """The pattern of what is not known; once a page."""
 
@@ -341,7 +341,8 @@ def _rule(p: _Page, severity: str, rule: str, findings: Sequence[estates.Finding
     label = t("data gap") if gap else t(severity)
     return (
         f'<li class="{severity}{" gap" if gap else ""}"><h3>{pill_tag(label)} <code>{text(rule)}</code> '
-        f"<span class=quiet>{text(t.count(len(findings), 'finding'))}</span></h3>{first}{actions}{_list(p, subjects)}</li>"
+        f"<span class=quiet>{text(t.count(len(findings), 'finding'))}</span></h3>"
+        f"{first}{actions}{_list(p, subjects)}</li>"
     )
 
 
@@ -455,7 +456,8 @@ def _unread(p: _Page) -> str:
         what = ", ".join(text(t.kind(kind)) for kind in affected) or text(t("nothing here can read it"))
         why = "<br>".join(dict.fromkeys(reason for kind in affected for reason in because[kind]))
         rows.append(
-            f'<tr><th scope="row">{title}</th><td>{pill(state, t(f"read {state}"))}</td><td>{what}</td><td>{why}</td></tr>'
+            f'<tr><th scope="row">{title}</th><td>{pill(state, t(f"read {state}"))}</td>'
+            f"<td>{what}</td><td>{why}</td></tr>"
         )
     gone = ""
     if absent:
@@ -463,10 +465,8 @@ def _unread(p: _Page) -> str:
     if not rows:
         return f"<p>{text(t('Every service that the cloud names was read completely.'))}</p>{gone}"
     heads = [(t("Service"), False), (t("State"), False), (t("Missing"), False), (t("Why"), False)]
-    return (
-        f"<p>{text(t('What these hold is not in this report. An empty list and one that could not be read are not the same.'))}</p>"
-        f"{table(heads, rows, label=t('What could not be read'))}{gone}"
-    )
+    said = t("What these hold is not in this report. An empty list and one that could not be read are not the same.")
+    return f"<p>{text(said)}</p>{table(heads, rows, label=t('What could not be read'))}{gone}"
 
 
 def _workloads(p: _Page) -> str:
@@ -539,9 +539,11 @@ def _dependencies(p: _Page) -> str:
     if not a.workloads:
         return ""
     if not a.edges:
-        return f"<p>{text(t('Nothing was found that joins workloads. That nothing is known does not mean that there is nothing.'))}</p>"
+        said = t("Nothing was found that joins workloads. That nothing is known does not mean that there is nothing.")
+        return f"<p>{text(said)}</p>"
     title = t("Dependencies between workloads: {edges} between {n}. The table below says the same.",
               edges=t.count(len(a.edges), "dependency"), n=t.count(len(a.workloads), "workload"))  # fmt: skip
+    told = t("Workloads stand on a ring, those of a move group side by side. Lines join what depends on each other.")
     drawing = graph.draw(a, t, title)
     known = {w.host: w for w in a.workloads}
     parts = []
@@ -551,7 +553,7 @@ def _dependencies(p: _Page) -> str:
             for number, host in enumerate(drawing.shown)
         )
         parts += [
-            f"<p>{text(t('Workloads stand on a ring, those of a move group side by side. Lines join what depends on each other.'))}</p>",
+            f"<p>{text(told)}</p>",
             _key(t),
             f'<div class="tools zoom" data-drawing="drawing" hidden><label>{text(t("Show what joins"))}<select>'
             f'<option value="">{text(t("all"))}</option>{picks}</select></label>'
@@ -565,19 +567,17 @@ def _dependencies(p: _Page) -> str:
                 )
             )
             + "</div>",
-            f'<div class="drawing" id="drawing" tabindex="0" role="region" aria-label="{text(t("Drawing of the dependencies"))}">'
-            f"{drawing.svg}</div>",
+            '<div class="drawing" id="drawing" tabindex="0" role="region" '
+            f'aria-label="{text(t("Drawing of the dependencies"))}">{drawing.svg}</div>',
         ]
     if drawing.left_out:
         parts.append(
-            f"<p class=quiet>{text(t.labelled(t('Weaker dependencies that are not drawn'), t.number(drawing.left_out)))}</p>"
+            f"<p class=quiet>{text(t.labelled(t('Weaker dependencies that are not drawn'), str(drawing.left_out)))}</p>"
         )
     if drawing.alone:
         names = [name(known[host].name or host) for host in drawing.alone]
-        parts.append(
-            f"<details><summary>{text(t.labelled(t('Workloads that nothing known joins to another'), t.number(len(names))))}</summary>"
-            f"{_list(p, names)}</details>"
-        )
+        said = t.labelled(t("Workloads that nothing known joins to another"), t.number(len(names)))
+        parts.append(f"<details><summary>{text(said)}</summary>{_list(p, names)}</details>")
     rows = [_edge_row(t, edge, known) for edge in a.edges[:MOST_ROWS]]
     heads = [(t("From"), False), (t("To"), False), (t("Joined by"), False), (t("What"), False), (t("Weight"), True)]
     parts.append(
@@ -640,7 +640,7 @@ def _groups(p: _Page) -> str:
         (t("Which"), False),
     ]
     said = t(
-        "Workloads of a move group cut over together. What leads out of it works across both sites until the other end moves."
+        "Workloads of a move group cut over together. What leads out works across both sites until the other end moves."
     )
     return f"<p>{text(said)}</p>{table(heads, rows, label=t('Move groups'), sortable=True)}{_cut(p, a.groups)}"
 
@@ -670,9 +670,8 @@ def _waves(p: _Page) -> str:
         )
         parts.append(f"<p><b>{text(total)}</b></p>")
         if any(not wave.measured for wave in a.waves):
-            parts.append(
-                f"<p class=quiet>{text(t('Rates that are stated and not measured can be wrong by a lot: rehearse.'))}</p>"
-            )
+            said = t("Rates that are stated and not measured can be wrong by a lot: rehearse.")
+            parts.append(f"<p class=quiet>{text(said)}</p>")
     elif not moving:
         return f"<p>{text(t('Nothing is drafted to move yet, so there is no forecast.'))}</p>" if a.workloads else ""
     if unplaced:
@@ -789,10 +788,8 @@ def _behind(p: _Page) -> str:
         f"{_list(p, [_item(t, item) for item in found])}</li>"
         for kind, found in left.items()
     ]
-    return (
-        f"<p>{text(t('These stay in the source and go with it when it is given up. Say so now if something is missed.'))}</p>"
-        f'<ul class="rules">{"".join(entries)}</ul>'
-    )
+    said = t("These stay in the source and go with it when it is given up. Say so now if something is missed.")
+    return f'<p>{text(said)}</p><ul class="rules">{"".join(entries)}</ul>'
 
 
 def _drift(p: _Page) -> str:
@@ -804,8 +801,9 @@ def _drift(p: _Page) -> str:
         what = f"<code>{text(change.path)}</code>" if change.path else "–"
         values = "–" if change.op != "changed" else f"{_value(change.before)} → {_value(change.after)}"
         rows.append(
-            f'<tr><th scope="row">{name(change.name or change.id)}<br><span class=quiet>{text(t.kind(change.kind))}</span></th>'
-            f"<td>{text(t(f'drift {change.op}'))}</td><td>{what}</td><td>{values}</td><td>{t.told(change.plan)}</td></tr>"
+            f'<tr><th scope="row">{name(change.name or change.id)}<br>'
+            f"<span class=quiet>{text(t.kind(change.kind))}</span></th><td>{text(t(f'drift {change.op}'))}</td>"
+            f"<td>{what}</td><td>{values}</td><td>{t.told(change.plan)}</td></tr>"
         )
     heads = [
         (t("Object"), False),

@@ -280,12 +280,12 @@ TEXTS: dict[str, str] = {
     "Window": "Fenêtre",
     "Workload": "Charge",
     "Workloads": "Charges",
-    "Workloads of a move group cut over together. What leads out of it works across both sites until the other end moves.": (
+    "Workloads of a move group cut over together. What leads out works across both sites until the other end moves.": (
         "Les charges d’un groupe basculent ensemble. Ce qui en sort fonctionne entre les deux sites jusqu’à la bascule "
         "de l’autre bout."
     ),
     "Workloads stand on a ring, those of a move group side by side. Lines join what depends on each other.": (
-        "Les charges sont sur un anneau, celles d’un groupe côte à côte. Les lignes joignent ce qui dépend l’un de l’autre."
+        "Les charges sont sur un anneau, celles d’un groupe côte à côte. Les lignes joignent ce qui dépend de quoi."
     ),
     "Workloads that are not drafted to move": "Charges non prévues pour migrer",
     "Workloads that nothing known joins to another": "Charges que rien de connu ne lie à une autre",

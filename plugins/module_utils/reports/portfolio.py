@@ -50,7 +50,7 @@ def tenant(
     earlier: bool = False,
     report: str = "",
 ) -> portfolios.Tenant:
-    """A row of the portfolio. `failure`: why it could not be assessed now; `earlier`: the assessment is an older one."""
+    """A row of the portfolio. `failure`: why it could not be assessed now; `earlier`: the assessment is an old one."""
     if assessment is None:
         state: portfolios.State = "failed" if failure else "not_assessed"
         return portfolios.Tenant(name=given, state=state, why=failure)
@@ -380,7 +380,8 @@ def _row(row: portfolios.Tenant, t: Words) -> str:
     if f is None:
         unknown = f"<td class=num data-v=-1><span class=quiet>{text(t('not known'))}</span></td>"
         flat = unknown.replace(" class=num data-v=-1", "")
-        return f"{head}</th><td>{_state(row, t)}</td>{unknown}{flat}{unknown}{unknown}{unknown}<td>{in_time}</td>{due}</tr>"
+        cells = f"<td>{_state(row, t)}</td>{unknown}{flat}{unknown}{unknown}{unknown}<td>{in_time}</td>{due}"
+        return f"{head}</th>{cells}</tr>"
     place = " · ".join(text(part) for part in (f.project[:60], f.region) if part)
     found = {readiness: getattr(f, readiness) for readiness in pages.READINESS}
     told = "<br>".join(text(f"{pages.SIGNS[r]} {t.number(n)} {t(r)}") for r, n in found.items() if n)
@@ -404,4 +405,5 @@ def _row(row: portfolios.Tenant, t: Words) -> str:
 def _footer(t: Words, stem: str) -> str:
     links = " · ".join(f'<a href="{quote(f"{stem}.{end}")}">{text(f"{stem}.{end}")}</a>' for end in ("csv", "json"))
     said = t("In time says yes only where all is read, decided and in a wave that has a window.")
-    return f"<footer><p>{text(said)}</p><p>{text(t.labelled(t('The same as tables and as data'), ''))} {links}</p></footer>"
+    files = t.labelled(t("The same as tables and as data"), "")
+    return f"<footer><p>{text(said)}</p><p>{text(files)} {links}</p></footer>"

@@ -14,7 +14,8 @@ SCRIPT = """
     const cell = row.cells[column];
     return cell.dataset.v !== undefined ? Number(cell.dataset.v) : cell.textContent.trim();
   };
-  const compare = (a, b) => typeof a === 'number' && typeof b === 'number' ? a - b : order.compare(String(a), String(b));
+  const numbers = (a, b) => typeof a === 'number' && typeof b === 'number';
+  const compare = (a, b) => numbers(a, b) ? a - b : order.compare(String(a), String(b));
 
   for (const table of all(document, 'table.sortable')) {
     const heads = all(table.tHead, 'th');
@@ -63,7 +64,8 @@ SCRIPT = """
     const width = Number(drawing.getAttribute('width')), height = Number(drawing.getAttribute('height'));
     let scale = 1;
     const set = wanted => {
-      const x = (frame.scrollLeft + frame.clientWidth / 2) / scale, y = (frame.scrollTop + frame.clientHeight / 2) / scale;
+      const x = (frame.scrollLeft + frame.clientWidth / 2) / scale;
+      const y = (frame.scrollTop + frame.clientHeight / 2) / scale;
       scale = Math.min(4, Math.max(0.2, wanted));
       drawing.setAttribute('width', width * scale);
       drawing.setAttribute('height', height * scale);
@@ -79,7 +81,8 @@ SCRIPT = """
     tools.hidden = false;
     acts.fit();
 
-    const edges = all(drawing, '.edge,.tip'), nodes = new Map(all(drawing, '.node').map(node => [node.dataset.n, node]));
+    const edges = all(drawing, '.edge,.tip');
+    const nodes = new Map(all(drawing, '.node').map(node => [node.dataset.n, node]));
     const light = number => {
       frame.classList.toggle('lit', number !== null);
       nodes.forEach((node, key) => node.classList.toggle('on', key === number));

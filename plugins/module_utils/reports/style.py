@@ -119,7 +119,8 @@ outline:1px dashed var(--unk);outline-offset:-1px}
 rect.ready{fill:var(--good)}rect.ready_with_changes{fill:#d79a1e}rect.not_ready{fill:var(--bad)}
 rect.unknown{fill:url(#hatch)}
 .hatch rect{fill:var(--unk-bg)}.hatch path{stroke:var(--unk);stroke-width:3}
-.legend{list-style:none;padding:0;margin:0;display:grid;gap:8px 28px;grid-template-columns:repeat(auto-fit,minmax(230px,1fr))}
+.legend{list-style:none;padding:0;margin:0;display:grid;gap:8px 28px;
+grid-template-columns:repeat(auto-fit,minmax(230px,1fr))}
 .legend b{font-variant-numeric:tabular-nums}
 .rules{list-style:none;margin:0;padding:0;display:grid;gap:16px}
 .rules>li{border-left:4px solid var(--line);padding:0 0 0 14px;overflow-wrap:anywhere}
@@ -135,8 +136,8 @@ rect.unknown{fill:url(#hatch)}
 .tools[hidden]{display:none}
 .tools label{font-size:13px;color:var(--soft);display:grid;gap:2px;min-width:0}
 .tools select{width:220px}
-.tools input,.tools select,.tools button{font:inherit;color:var(--ink);background:var(--paper);border:1px solid var(--soft);
-border-radius:6px;padding:5px 9px;min-height:34px;max-width:100%}
+.tools input,.tools select,.tools button{font:inherit;color:var(--ink);background:var(--paper);
+border:1px solid var(--soft);border-radius:6px;padding:5px 9px;min-height:34px;max-width:100%}
 .tools p{margin:0 0 6px;font-size:13px}
 th button{font:inherit;color:inherit;background:none;border:0;padding:2px 0;cursor:pointer;text-align:inherit}
 th button::after{content:" ↕";color:var(--soft)}
@@ -175,6 +176,7 @@ footer{color:var(--soft);font-size:13px;padding:0 4px}
 @media (max-width:560px){main{padding:20px 12px 40px}section{padding:16px 14px}h1{font-size:26px}
 .cards{grid-template-columns:repeat(auto-fit,minmax(136px,1fr));gap:10px}nav.tongues{float:none;margin:0 0 10px}}
 @media print{.tools,nav.tongues,.skip,.contents-box{display:none}.drawing{overflow:visible;max-height:none;border:0}
-.drawing svg{width:100%;height:auto}th button::after{content:""}section{break-inside:auto}tr,.rules>li{break-inside:avoid}
+.drawing svg{width:100%;height:auto}th button::after{content:""}section{break-inside:auto}
+tr,.rules>li{break-inside:avoid}
 thead{display:table-header-group}h2,h3{break-after:avoid}main.wide{max-width:none}@page{margin:14mm}}
 """

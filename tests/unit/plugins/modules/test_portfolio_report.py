@@ -15,7 +15,7 @@ from tests.assessments import make
 
 
 def given(folder: Path) -> list[dict[str, Any]]:
-    """A whole tenant, one read in part, one that failed but was read earlier, one that failed, one not asked, one broken."""
+    """One whole, one read in part, one that failed but was read earlier, one that failed, one not asked, one broken."""
     for name, partial in (("acme", False), ("globex", True), ("initech", False)):
         document = make(10, name=name, hostile=False, partial=partial)
         (folder / f"{name}.assessment.json").write_text(assessments.to_text(document), encoding="utf-8")

@@ -171,6 +171,7 @@ OTHERS: dict[str, dict[str, str]] = {
         "resolvers": "name servers",
         "cloud_resolvers": "those of them that only the source cloud has",
         "routes": "number of routes that DHCP hands out",
+        "overlaps": "names of subnets of the tenant's other networks that have addresses of it",
         "low_addresses": "addresses in use among the first three of the network, which Azure takes for itself",
     },
     "security_groups": {
@@ -304,6 +305,7 @@ class _Collector:
                     self._holders[volume.id].append(attachment.server_id)
         self._private = {image.id: _texts(image.properties) for image in self._resources("private_images")}
         self._made = _count(image for server in estate.servers for image in self._image_ids(server))
+        self._overlaps = self._overlapping()
         self._virtual = {port.id for port in self._virtual_ports()}
         self._virtual_addresses = {
             (port.network_id, fixed.ip) for port in estate.ports if port.id in self._virtual for fixed in port.fixed_ips
@@ -720,7 +722,7 @@ class _Collector:
             "name": subnet.name,
             "kind": "subnets",
             "network": (network.name if network else "") or subnet.network_id,
-            "own": network is not None and (not network.project_id or network.project_id == self._project),
+            "own": self._own(subnet.network_id),
             "cidr": subnet.cidr,
             "ip_version": subnet.ip_version,
             "gateway": subnet.gateway,
@@ -728,8 +730,35 @@ class _Collector:
             "resolvers": list(subnet.dns),
             "cloud_resolvers": _cloud_resolvers(subnet.dns),
             "routes": len(subnet.routes),
+            "overlaps": sorted(self._overlaps.get(subnet.id, ())),
             "low_addresses": self._low_addresses(subnet),
         }
+
+    def _own(self, network_id: str) -> bool:
+        network = self._networks.get(network_id)
+        return network is not None and (not network.project_id or network.project_id == self._project)
+
+    def _overlapping(self) -> dict[str, set[str]]:
+        """For each of the tenant's subnets, those of its other networks that share addresses with it."""
+        ranges = []
+        for subnet in self._estate.subnets:
+            try:
+                network = ipaddress.ip_network(subnet.cidr, strict=False)
+            except ValueError:
+                continue
+            if self._own(subnet.network_id) and not self._networks[subnet.network_id].external:
+                begin = int(network.network_address)
+                ranges.append((network.version, begin, begin + network.num_addresses - 1, subnet.id, subnet))
+        found: dict[str, set[str]] = defaultdict(set)
+        ranges.sort(key=lambda entry: entry[:4])
+        for index, (version, _begin, end, _id, subnet) in enumerate(ranges):
+            for other_version, other_begin, _end, _other_id, other in ranges[index + 1 :]:
+                if other_version != version or other_begin > end:
+                    break
+                if other.network_id != subnet.network_id:
+                    found[subnet.id].add(other.name or other.id)
+                    found[other.id].add(subnet.name or subnet.id)
+        return found
 
     def _low_addresses(self, subnet: estates.Subnet) -> list[str]:
         try:

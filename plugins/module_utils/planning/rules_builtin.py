@@ -765,6 +765,20 @@ _NETWORK: tuple[Row, ...] = (
         ),
     ),
     _row(
+        "addresses_overlap",
+        "warning",
+        "subnets",
+        {"overlaps": _FULL},
+        (
+            "its addresses ({cidr}) are in use on other networks as well: {overlaps}",
+            "ses adresses ({cidr}) servent aussi sur d'autres réseaux : {overlaps}",
+        ),
+        (
+            "Addresses are kept: such networks need gateways apart at the target.",
+            "Les adresses sont conservées : de tels réseaux ont besoin de passerelles séparées à la cible.",
+        ),
+    ),
+    _row(
         "azure_addresses",
         "warning",
         "subnets",
@@ -890,6 +904,31 @@ _OTHERS: tuple[Row, ...] = (
         (
             "Suspend it before the first wave that holds one of its servers.",
             "Le suspendre avant la première vague qui contient un de ses serveurs.",
+        ),
+    ),
+    _row(
+        "private_zone",
+        "warning",
+        "dns_zones",
+        {"properties.zone_type": "private"},
+        (
+            "its names are only known inside of the source cloud",
+            "ses noms ne sont connus qu'à l'intérieur du cloud source",
+        ),
+        (
+            "Make the zone at the target before the first wave: applications fail first where a name is gone.",
+            "Créer la zone à la cible avant la première vague : sans ses noms, les applications tombent en premier.",
+        ),
+    ),
+    _row(
+        "key_not_enabled",
+        "warning",
+        "keys",
+        {"status": ["3", "4"]},
+        ("it is disabled, or will be deleted", "elle est désactivée, ou va être supprimée"),
+        (
+            "What it encrypts cannot be read or copied: enable it until everything has moved.",
+            "Ce qu'elle chiffre ne peut être ni lu ni copié : l'activer jusqu'à ce que tout soit parti.",
         ),
     ),
     _row(

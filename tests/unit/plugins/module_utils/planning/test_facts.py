@@ -302,6 +302,22 @@ def test_addresses_that_azure_takes() -> None:
         assert facts.collect(estate(subnets=[subnet(cidr=cidr)])).of("subnets")[0]["low_addresses"] == []
 
 
+def test_overlapping_addresses() -> None:
+    def overlaps(*found: tuple[str, str, str], **changed: Any) -> list[list[str]]:
+        subnets = [subnet(id=ident, name=ident, network_id=network, cidr=cidr) for ident, network, cidr in found]
+        networks = [e.Network(id=f"n{number}", project_id="p", **changed) for number in range(1, 4)]
+        return [f["overlaps"] for f in facts.collect(estate(subnets=subnets, networks=networks)).of("subnets")]
+
+    large, inside, beside = ("a", "n1", "10.0.0.0/8"), ("b", "n2", "10.1.0.0/16"), ("c", "n3", "10.2.0.0/16")
+    assert overlaps(large, inside, beside) == [["b", "c"], ["a"], ["a"]]
+    assert overlaps(inside, beside) == [[], []]
+    assert overlaps(large, ("b", "n1", "10.1.0.0/16")) == [[], []]
+    assert overlaps(inside, ("c", "n3", "10.1.255.255/32")) == [["c"], ["b"]]
+    assert overlaps(inside, ("c", "n3", "10.2.0.0/32"), ("d", "n3", "nonsense"), ("e", "n9", "10.1.0.0/16")) == [[]] * 4
+    assert overlaps(("a", "n1", "::/0"), ("b", "n2", "0.0.0.0/0")) == [[], []]
+    assert overlaps(large, inside, external=True) == [[], []]
+
+
 @pytest.mark.parametrize(
     ("image", "wanted"),
     [

@@ -104,6 +104,14 @@ def _floating(*, dns: str = "", **changed: Any) -> e.Estate:
     return estate(floating_ips=[replace(plain, **changed)], **resources("dns_records", record))
 
 
+def _networks(cidr: str) -> e.Estate:
+    """A second network with a subnet."""
+    return estate(
+        networks=[e.Network(id="n1", name="app", project_id="p"), e.Network(id="n2", name="db", project_id="p")],
+        subnets=[subnet(), subnet(id="sn2", name="other", network_id="n2", cidr=cidr)],
+    )
+
+
 def _tagged(**metadata: str) -> e.Estate:
     return _server(metadata={key.replace("__", "."): value for key, value in metadata.items()})
 
@@ -214,6 +222,7 @@ FIRES: dict[str, Case] = {
     "mtu_large": Case(estate(networks=[e.Network(id="n1", name="app", project_id="p", mtu=9000)]), shows="9000"),
     "cloud_resolvers": Case(estate(subnets=[subnet(dns=["100.125.0.41", "8.8.8.8"])]), shows="100.125.0.41"),
     "dhcp_routes": Case(estate(subnets=[subnet(routes=[e.Route(destination="10.0.0.0/8", nexthop="10.20.0.9")])])),
+    "addresses_overlap": Case(_networks("10.20.0.128/25"), findings=2, shows="other"),
     "azure_addresses": Case(_port(fixed_ips=[e.FixedIp(ip="10.20.0.3", subnet_id="sn1")]), BLEU, shows="10.20.0.3"),
     "group_names_group": Case(_groups(e.Rule(id="r", protocol="tcp", remote_group_id="g2")), shows="db"),
     "group_open": Case(_groups(e.Rule(id="r", remote_cidr="0.0.0.0/0")), shows="IPv4"),
@@ -229,6 +238,8 @@ FIRES: dict[str, Case] = {
     ),
     "image_export_limited": Case(_images(min_disk_gib=200)),
     "scaling_active": Case(estate(**resources("scaling_groups", e.Resource(id="a", status="INSERVICE")))),
+    "private_zone": Case(_with("dns_zones", zone_type="private")),
+    "key_not_enabled": Case(estate(**resources("keys", e.Resource(id="k", status="4")))),
     "vault_left": Case(_with("vaults")),
     "capacity_short": Case(
         estate(), rules.About(capacity=Capacity(cpus=1, memory_mib=1, disk_gib=10)), findings=2, shows="needs 2 of cpus"
@@ -297,6 +308,7 @@ SILENT: dict[str, Case] = {
     "mtu_large": Case(estate(networks=[e.Network(id="n1", project_id="other", mtu=9000)])),
     "cloud_resolvers": Case(estate(subnets=[subnet(dns=["10.125.0.41", "nonsense"])])),
     "dhcp_routes": PLAIN,
+    "addresses_overlap": Case(_networks("10.20.1.0/24")),
     "azure_addresses": Case(_port(fixed_ips=[e.FixedIp(ip="10.20.0.3", subnet_id="sn1")])),
     "group_names_group": Case(_groups(e.Rule(id="r", remote_group_id="g1"), name="default")),
     "group_open": Case(
@@ -315,6 +327,8 @@ SILENT: dict[str, Case] = {
     "image_export_refused": Case(_images(properties={})),
     "image_export_limited": Case(_images(min_disk_gib=128)),
     "scaling_active": Case(estate(**resources("scaling_groups", e.Resource(id="a", status="PAUSED")))),
+    "private_zone": Case(_with("dns_zones", zone_type="public")),
+    "key_not_enabled": Case(estate(**resources("keys", e.Resource(id="k", status="2")))),
     "vault_left": PLAIN,
     "capacity_short": Case(estate(), ROOM),
     "capacity_unknown": Case(estate(), ROOM),
@@ -346,6 +360,14 @@ def test_fires(rule: str) -> None:
 @pytest.mark.parametrize("rule", sorted(SILENT))
 def test_does_not_fire(rule: str) -> None:
     assert found(SILENT[rule], rule) == []
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules.builtin() if rule.when], ids=lambda rule: str(rule.id))
+def test_it_is_its_condition_that_keeps_it_silent(rule: rules.Rule) -> None:
+    """The other case is no empty estate: without the condition the rule would fire there."""
+    case = SILENT[rule.id]
+    unconditional = replace(rule, when={}, target=[])
+    assert rules.apply([unconditional], facts.collect(case.estate, case.metrics), case.about)
 
 
 def test_of_a_plain_server_nothing_is_said() -> None:

@@ -174,6 +174,12 @@ msg:
   description: What happened, for people.
   returned: success
   type: str
+told:
+  description: What a person should read now; long lists are shortened.
+  returned: success
+  type: list
+  elements: str
+  sample: ['readiness: 12 ready, 2 not ready', 'blocker volume_encrypted: vault-1']
 path:
   description: Absolute path of the plan.
   returned: success
@@ -249,7 +255,6 @@ findings:
 """
 
 import os
-from collections import Counter
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -300,10 +305,10 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     )
     plan = drafted.plan
     moving = plan.moving()
-    counts = Counter(workload.readiness for workload in drafted.assessment.workloads)
     result = {
         "changed": drafted.changed,
         "msg": drafted.message(),
+        "told": drafted.told(),
         "path": drafted.plan_file.path,
         "draft": drafted.draft_file.path,
         "assessment": drafted.assessment_file.path,
@@ -314,7 +319,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         "digest": plan.digest(),
         "moving": sorted(moving),
         "not_moved": {host: w.reason for host, w in plan.workloads.items() if host not in moving},
-        "readiness": {name: counts[name] for name in ("ready", "ready_with_changes", "not_ready", "unknown")},
+        "readiness": drafted.readiness,
         "to_fill": [str(problem) for problem in drafted.to_fill],
         "plan_problems": [str(problem) for problem in drafted.wrong],
         "findings": [_told(finding) for finding in drafted.assessment.findings],

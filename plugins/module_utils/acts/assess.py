@@ -9,9 +9,10 @@ import dataclasses
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, observations, schema
@@ -33,6 +34,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.c
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.pages import PAGE_SIZE
 
 PLAN_ENDINGS = (".plan.yml", ".plan.yaml")
+READINESS: tuple[assessments.Readiness, ...] = get_args(assessments.Readiness)
+SHOWN = 20
+"""Lines of one sort that are told after a run."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +224,44 @@ class Drafted:
         if self.to_fill:
             told.append(f"{len(self.to_fill)} places are still to be filled in.")
         return " ".join(told)
+
+    @property
+    def readiness(self) -> dict[str, int]:
+        """Servers by readiness, in the order from ready to unknown."""
+        counts = Counter(workload.readiness for workload in self.assessment.workloads)
+        return {name: counts[name] for name in READINESS}
+
+    def told(self) -> list[str]:
+        """What a person should read now, a line each; of each sort at most SHOWN, the rest is in the report."""
+        ready = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.readiness.items() if count)
+        return [
+            *([f"readiness: {ready}"] if ready else []),
+            *_some("changed in the tenant: ", self.drift),
+            *_some("your edit stands: ", [str(conflict) for conflict in self.merged.conflicts]),
+            *_some("to fill in: ", [str(problem) for problem in self.to_fill]),
+            *_some("wrong in the plan: ", [str(problem) for problem in self.wrong]),
+            *_some("", _by_rule(self.assessment.findings)),
+        ]
+
+
+def _some(head: str, lines: Sequence[str]) -> list[str]:
+    more = len(lines) - SHOWN
+    return [f"{head}{line}" for line in lines[:SHOWN]] + ([f"{head}... and {more} more"] if more > 0 else [])
+
+
+def _by_rule(findings: Sequence[estates.Finding]) -> list[str]:
+    """Blockers and warnings, one line a rule: how many objects, and the first ones."""
+    grouped: dict[tuple[str, str], list[estates.Finding]] = {}
+    for finding in findings:
+        if finding.severity != "information":
+            grouped.setdefault((finding.severity, finding.rule), []).append(finding)
+    lines = []
+    for (severity, rule), found in grouped.items():
+        names = ", ".join(f.subject.name or f.subject.id or f.subject.kind for f in found[:3])
+        rest = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        seen = f": {found[0].seen}" if len(found) == 1 else ""
+        lines.append(f"{severity} {rule}: {names}{rest}{seen}")
+    return lines
 
 
 def draft_plan(

@@ -139,7 +139,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Image:
-    """An image (Glance): the project's own ones, and those that its servers were made from."""
+    """An image (Glance): the project's own, those that its servers were made from, those that others share with it."""
 
     id: str = field(metadata=doc("id"))
     name: str = field(default="", metadata=doc("name"))

@@ -244,7 +244,11 @@ def _assemble(
         servers=servers,
         volumes=volumes,
         snapshots=[convert.snapshot(row) for row in rows("snapshots")],
-        images=[image for image in images if image.owner == project or image.id in used_images],
+        images=[
+            image
+            for image in images
+            if image.owner == project or image.id in used_images or image.visibility == "shared"
+        ],
         ports=ports,
         networks=networks,
         subnets=[

@@ -27,6 +27,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.s
 PAGE_SIZE = 500
 """Objects asked for in one call. A cloud that gives fewer is followed page by page."""
 
+SMALL_PAGE = 100
+"""Objects asked for in one call where a service refuses more."""
+
 RETRY_SECONDS = 300.0
 """How long, in all, one list waits for a service that says that it is busy (429, 503) before it counts as not read."""
 
@@ -76,6 +79,10 @@ class _Busy(Exception):
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class _Refused(CloudExitError):
+    """The service finds the call itself wrong."""
 
 
 class _Absent(Exception):
@@ -208,7 +215,13 @@ class Reader:
         markers: set[str] = set()
         came = 0
         for number in range(1, MAX_PAGES + 1):
-            answer = self._get(listing, endpoint, parent, *self._asked(listing, limit, marker, came, number))
+            try:
+                answer = self._get(listing, endpoint, parent, *self._asked(listing, limit, marker, came, number))
+            except _Refused:
+                if number > 1 or limit <= SMALL_PAGE or not listing.limit_name or listing.style == "none":
+                    raise
+                limit = SMALL_PAGE  # a service may refuse pages that it finds too large
+                answer = self._get(listing, endpoint, parent, *self._asked(listing, limit, marker, came, number))
             page = dig(answer, listing.key)
             if page is None and answer is not None and listing.key and _empty(answer, listing.key):
                 page = []
@@ -437,7 +450,8 @@ def _decoded(response: Any, *, optional: bool) -> Any:
         said = fault(response)
         if status == 404 and (optional or _NOT_PUBLISHED in said):
             raise _Absent
-        raise CloudExitError("", cause=f"HTTP {status}" + (f": {said}" if said else ""), retryable=status >= 500)
+        cause = f"HTTP {status}" + (f": {said}" if said else "")
+        raise _Refused("", cause=cause) if status == 400 else CloudExitError("", cause=cause, retryable=status >= 500)
     if status == 204 or (status == 200 and not response.content):
         return []
     try:

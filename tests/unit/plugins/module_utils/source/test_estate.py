@@ -113,12 +113,17 @@ def test_only_what_is_ours(fake: FakeCloud) -> None:
         {"id": "used", "name": "debian", "owner": "someone", "visibility": "public", "os_distro": "debian", "size": 5},
         {"id": "unused", "name": "centos", "owner": "someone", "visibility": "public"},
         {"id": "own", "name": "mine", "owner": ident("project acme"), "visibility": "private"},
+        {"id": "with us", "name": "golden", "owner": "someone", "visibility": "shared"},
     ]
     objects["volumes"][0]["volume_image_metadata"] = {"image_id": "used"}
     estate = read(fake).estate
     assert len(estate.ports) == 1
     assert {network.name for network in estate.networks} == {"app", "shared", "out"}
-    assert [(image.id, image.properties) for image in estate.images] == [("own", {}), ("used", {"os_distro": "debian"})]
+    assert [(image.id, image.properties) for image in estate.images] == [
+        ("own", {}),
+        ("used", {"os_distro": "debian"}),
+        ("with us", {}),
+    ]
 
 
 def test_calls_grow_with_pages(fake: FakeCloud) -> None:

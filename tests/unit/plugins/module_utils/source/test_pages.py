@@ -375,3 +375,18 @@ def test_an_endpoint_is_looked_for_once_by_however_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert looked == ["x"] and one.calls == 8
+
+
+def test_a_service_that_refuses_large_pages_is_asked_for_smaller_ones() -> None:
+    whole = serve("marker", ROWS)
+
+    def answer(query: dict[str, Any], body: dict[str, Any]) -> Answer:
+        return Answer({}, 400) if int(query["limit"]) > 100 else whole._answer(query, body)
+
+    session = Session(answer)
+    assert len(reader(session, page_size=500).list(listing()).rows) == 25
+    assert [query["limit"] for _asked, query, _body in session.asked] == ["500", "100"]
+    session = Session(lambda _query, _body: Answer({}, 400))
+    assert reader(session, page_size=500).list(listing()).reason == "HTTP 400" and len(session.asked) == 2
+    session = Session(lambda _query, _body: Answer({}, 400))
+    assert reader(session, page_size=50).list(listing()).reason == "HTTP 400" and len(session.asked) == 1

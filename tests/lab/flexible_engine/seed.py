@@ -439,6 +439,18 @@ def project(
                 "instance_config": {"flavorRef": "s3.large.2", "user_data": "IyEvYmluL3NoCg==", "key_name": "ops"},
             }
         ],
+        "scaling_instances": [
+            {
+                "instance_id": servers[-1],
+                "instance_name": "web-as-1",
+                "scaling_group_id": i("as"),
+                "scaling_group_name": "web",
+                "scaling_configuration_id": i("as config"),
+                "life_cycle_state": "INSERVICE",
+                "health_status": "NORMAL",
+                "create_time": DAY,
+            }
+        ],
         "file_shares": [
             {
                 "id": i("sfs"),

@@ -102,6 +102,9 @@ def _shapes() -> tuple[Shape, ...]:
           start="start_number", total="total_number"),
         s("as", "scaling_configurations", "/autoscaling-api/v1/{p}/scaling_configuration", "scaling_configurations",
           "start_number", 100, 20, start="start_number", total="total_number"),
+        s("as", "scaling_instances", "/autoscaling-api/v1/{p}/scaling_group_instance/{parent}/list",
+          "scaling_group_instances", "start_number", 100, 20, start="start_number", total="total_number",
+          id_field="instance_id", parent="scaling_group_id"),
         s("sfs", "file_shares", f"{v2}/shares/detail", "shares", **offset, native=True),
         s("sfs-turbo", "turbo_shares", f"{v1}/sfs-turbo/shares/detail", "shares", **offset, most=200, usual=200,
           total="count"),
@@ -133,7 +136,13 @@ def _shapes() -> tuple[Shape, ...]:
 
 
 SHAPES: tuple[Shape, ...] = _shapes()
-READS_BY_POST = ("/kms/list-keys", "/batch-query-metric-data", "/OS-CREDENTIAL/securitytokens", "/resources/filter")
+READS_BY_POST = (
+    "/kms/list-keys",
+    "/batch-query-metric-data",
+    "/OS-CREDENTIAL/securitytokens",
+    "/resources/filter",
+    "/resource-instances/filter",
+)
 """Ends of paths that are read with POST."""
 
 TYPES: dict[str, str] = {

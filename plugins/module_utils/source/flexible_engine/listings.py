@@ -428,6 +428,25 @@ def _listings() -> tuple[Listing, ...]:
                 "created": "create_time",
             },
         ),
+        one(
+            "scaling_instances",
+            "as",
+            "/autoscaling-api/v1/{project_id}/scaling_group_instance/{parent}/list",
+            "scaling_group_instances",
+            style="start_number",
+            limit=100,
+            total_key="total_number",
+            per="scaling_groups",
+            id_field="instance_id",
+            fields={
+                "id": "instance_id",
+                "name": "instance_name",
+                "status": "life_cycle_state",
+                "created": "create_time",
+                "parent": "_parent",
+            },
+            drop=("health_status",),
+        ),
         # Files
         one(
             "file_shares",

@@ -441,6 +441,7 @@ def project(
         ],
         "scaling_instances": [
             {
+                "_cluster": i("as"),
                 "instance_id": servers[-1],
                 "instance_name": "web-as-1",
                 "scaling_group_id": i("as"),

@@ -104,7 +104,7 @@ def _shapes() -> tuple[Shape, ...]:
           "start_number", 100, 20, start="start_number", total="total_number"),
         s("as", "scaling_instances", "/autoscaling-api/v1/{p}/scaling_group_instance/{parent}/list",
           "scaling_group_instances", "start_number", 100, 20, start="start_number", total="total_number",
-          id_field="instance_id", parent="scaling_group_id"),
+          id_field="instance_id"),
         s("sfs", "file_shares", f"{v2}/shares/detail", "shares", **offset, native=True),
         s("sfs-turbo", "turbo_shares", f"{v1}/sfs-turbo/shares/detail", "shares", **offset, most=200, usual=200,
           total="count"),

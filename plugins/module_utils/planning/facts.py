@@ -290,11 +290,14 @@ class _Collector:
             self._cidrs[subnet.network_id].append(subnet.cidr)
         self._on_network: dict[str, set[str]] = defaultdict(set)
         self._on_subnet: dict[str, set[str]] = defaultdict(set)
+        self._at: dict[tuple[str, str], set[str]] = defaultdict(set)
         for server in estate.servers:
             for port in (self._ports[port_id] for port_id in server.ports if port_id in self._ports):
                 self._on_network[port.network_id].add(server.id)
                 for fixed in port.fixed_ips:
                     self._on_subnet[fixed.subnet_id].add(fixed.ip)
+                    self._at[("", fixed.ip)].add(server.id)
+                    self._at[(fixed.subnet_id, fixed.ip)].add(server.id)
         self._holders: dict[str, list[str]] = defaultdict(list)
         for server in estate.servers:
             for place in server.volumes:
@@ -412,8 +415,15 @@ class _Collector:
             "charging": _charging(metadata.get("charging_mode") or str(ecs.get("charging_mode", ""))),
             "scaling_group": self._scaled.get(server.id, "") or _first(metadata, "scaling_group", "as_group"),
             "server_groups": self._in_groups.get(server.id, []),
-            "load_balancers": sorted({name for key in [server.id, *addresses] for name in self._members.get(key, ())}),
-            "dns_names": sorted({name for address in [*addresses, *floating] for name in self._named.get(address, ())}),
+            "load_balancers": sorted(self._members.get(server.id, ())),
+            "dns_names": sorted(
+                {
+                    name
+                    for address in [*addresses, *floating]
+                    if address in floating or self._holder(address) == server.id
+                    for name in self._named.get(address, ())
+                }
+            ),
             "cluster_node": self._nodes.get(server.id, "") or _first(metadata, "cce-dynamic-provisioning"),
             "stack": _first(metadata, "metering.stack", "stack_id", "stack_name", "heat"),
             "load": load,
@@ -444,7 +454,7 @@ class _Collector:
     def _image_ids(self, server: estates.Server) -> list[str]:
         """The images that it was made from, as far as told; the one that is surest last."""
         volume = self._boot_volume(server)
-        told = [
+        told: list[tuple[Mapping[str, Any], str]] = [
             self._metadata(server).get("metering.image_id", ""),
             server.image_id or "",
             volume.image_metadata.get("image_id", "") if volume else "",
@@ -539,29 +549,32 @@ class _Collector:
 
     # what other objects tell of servers
 
+    def _holder(self, address: str, subnet_id: str = "") -> str | None:
+        """The server that has an address; where several do, on networks of their own, nobody is meant."""
+        found = self._at.get((subnet_id, address)) or self._at.get(("", address), set())
+        return next(iter(found)) if len(found) == 1 else None
+
     def _balanced(self) -> dict[str, set[str]]:
-        """Names of load balancers or pools by id and address of their members."""
-        labels = {
-            resource.id: resource.name or resource.id
-            for kind in (*_BALANCERS, "lb_pools", "elb_pools")
-            for resource in self._resources(kind)
-        }
-        balancer = {pool.id: pool.parent for kind in ("lb_pools", "elb_pools") for pool in self._resources(kind)}
+        """Names of load balancers, or of pools, by id of their members."""
+        pools = [pool for kind in ("lb_pools", "elb_pools") for pool in self._resources(kind)]
+        balancers = [balancer for kind in _BALANCERS for balancer in self._resources(kind)]
+        labels = {resource.id: resource.name or resource.id for resource in [*pools, *balancers]}
+        parents = {pool.id: pool.parent for pool in pools}
+        told: list[tuple[Mapping[str, Any], str]] = [
+            (member.properties, member.parent)
+            for kind in ("lb_members", "elb_members")
+            for member in self._resources(kind)
+        ]
+        for resource in [*pools, *balancers]:
+            told += [(entry, resource.id) for entry in _mappings(resource.properties.get("members"))]
         found: dict[str, set[str]] = defaultdict(set)
-
-        def add(member: Mapping[str, Any], parent: str) -> None:
-            label = labels.get(balancer.get(parent, ""), "") or labels.get(parent, parent)
-            for key in ("server_id", "instance_id", "address", "server_address"):
-                if isinstance(member.get(key), str) and member[key]:
-                    found[member[key]].add(label)
-
-        for kind in ("lb_members", "elb_members"):
-            for member in self._resources(kind):
-                add({"address": member.properties.get("address"), **member.properties}, member.parent)
-        for kind in (*_BALANCERS, "lb_pools", "elb_pools"):
-            for resource in self._resources(kind):
-                for entry in _mappings(resource.properties.get("members")):
-                    add(entry, resource.id)
+        for member, parent in told:
+            label = labels.get(parents.get(parent, ""), "") or labels.get(parent, parent)
+            subnet_id = _text(member, "subnet_id", "subnet_cidr_id")
+            server = _text(member, "server_id", "instance_id")
+            holder = server or self._holder(_text(member, "address", "server_address"), subnet_id)
+            if holder:
+                found[holder].add(label)
         return found
 
     def _dns(self) -> dict[str, set[str]]:
@@ -942,6 +955,11 @@ def _texts(value: Any) -> dict[str, str]:
 def _tags(ecs: Mapping[str, Any]) -> list[str]:
     """Tags as the ECS service writes them: `key=value`."""
     return [tag for tag in _strings(ecs.get("tags")) if tag]
+
+
+def _text(found: Mapping[str, Any], *keys: str) -> str:
+    """The first of the values that is text and not empty."""
+    return next((found[key] for key in keys if isinstance(found.get(key), str) and found[key]), "")
 
 
 def _list(value: Any) -> list[Any]:

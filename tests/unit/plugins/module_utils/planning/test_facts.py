@@ -233,6 +233,29 @@ def test_what_stands_in_front_of_a_server() -> None:
     assert facts.collect(found).of("floating_ips")[0]["server"] == "web-1"
 
 
+def test_an_address_that_two_servers_have_is_nobodys_unless_its_subnet_is_told() -> None:
+    """Networks of their own may have the same addresses."""
+    twins = [port(), port(id="p2", network_id="n2", fixed_ips=[e.FixedIp(ip="10.20.0.11", subnet_id="sn2")])]
+    record = e.Resource(id="r", name="a.example.", properties={"type": "A", "records": ["10.20.0.11"]})
+
+    def seen(**member: Any) -> list[tuple[list[str], list[str]]]:
+        found = estate(
+            servers=[server(), server(id="s2", ports=["p2"], volumes=[])],
+            ports=twins,
+            resources={
+                "dns_records": [record],
+                "lb_pools": [e.Resource(id="pool", name="front")],
+                "lb_members": [e.Resource(id="m", parent="pool", properties={"address": "10.20.0.11", **member})],
+            },
+        )
+        return [(fact["load_balancers"], fact["dns_names"]) for fact in facts.collect(found).of("servers")]
+
+    assert seen() == [([], []), ([], [])]
+    assert seen(subnet_id="sn2") == [([], []), (["front"], [])]
+    assert seen(subnet_cidr_id="sn1") == [(["front"], []), ([], [])]
+    assert seen(instance_id="s2") == [([], []), (["front"], [])]
+
+
 @pytest.mark.parametrize(
     ("status", "load", "days"),
     [

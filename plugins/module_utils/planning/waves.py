@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -57,45 +57,96 @@ class _Wave:
     why: Bound = ""
 
 
-def waves(groups: Iterable[Group], schedule: Schedule, *, gib: Mapping[str, int] | None = None) -> list[Wave]:
+def waves(
+    groups: Iterable[Group],
+    schedule: Schedule,
+    *,
+    gib: Mapping[str, int] | None = None,
+    keep: Mapping[str, str] | None = None,
+) -> list[Wave]:
     """The groups in waves, in the order of the windows. `gib`: size of each host's volumes, where it is known.
+
+    `keep`: the wave that a group was in before; it stays there as long as there is such a wave with room for it, so
+    that one more server does not move half of the tenant to other dates.
 
     A wave that could not have a window though there are some has no `start`, `fits` false, and `bound_by` says why.
     """
-    sizes = gib or {}
+    sizes, kept = gib or {}, keep or {}
     windows = sorted(schedule.windows, key=lambda window: (moment(window.start), window.hours, window.name))
-    open_ = [_Wave(name, window) for name, window in zip(_names(windows), windows, strict=True)]
-    dated = bool(open_)
-    over: list[_Wave] = []
-    for group in sorted(groups, key=_risk):
-        if not _room([], group, schedule):
-            over.append(_Wave("", groups=[group], why="too_large"))
-            continue
-        home = next((wave for wave in open_ if _takes(wave, group, schedule, sizes)), None)
-        if home is not None:
-            home.groups.append(group)
-        elif not dated:
-            open_.append(_Wave(f"wave_{len(open_) + 1}", groups=[group]))
-        elif not any(_takes(replace(wave, groups=[]), group, schedule, sizes) for wave in open_):
-            over.append(_Wave("", groups=[group], why="window_too_short"))
-        else:
-            late = next(
-                (w for w in over if w.why == "no_window_left" and _room(w.groups, group, schedule)),
-                None,
-            )
-            if late is None:
-                late = _Wave("", why="no_window_left")
-                over.append(late)
-            late.groups.append(group)
-    taken = {wave.name for wave in open_}
-    number = len(open_)
-    for wave in over:
+    dated = [_Wave(name, window) for name, window in zip(_names(windows), windows, strict=True)]
+    ordered = sorted(groups, key=_risk)
+    why = {group.name: _why_undated([group], schedule, sizes) for group in ordered}
+    alone = [group for group in ordered if why[group.name] in ("too_large", "window_too_short")]
+    left = _place(dated, [group for group in ordered if group not in alone], kept, schedule, sizes)
+
+    taken = {wave.name for wave in dated}
+    reserved = {kept[group.name] for group in alone if group.name in kept} - taken
+    before = {kept[group.name] for group in left if group.name in kept} - taken - reserved
+    reason: Bound = "no_window_left" if windows else ""
+    undated = [_Wave(name, why=reason) for name in sorted(before, key=natural)]
+    taken |= before
+    left = _place(undated, left, kept, schedule, sizes)
+    while left:
+        wave = _Wave(_free(taken | reserved), why=reason)
+        left = _place([wave], left, {}, schedule, sizes)
+        undated.append(wave)
+        taken.add(wave.name)
+    for group in alone:
+        name = kept.get(group.name, "")
+        name = _free(taken | reserved) if not name or name in taken else name
+        undated.append(_Wave(name, groups=[group], why=why[group.name]))
+        taken.add(name)
+    made = [*dated, *sorted(undated, key=lambda wave: natural(wave.name))]
+    return [_told(wave.name, wave.groups, wave.window, schedule, sizes, wave.why) for wave in made if wave.groups]
+
+
+def _place(
+    there: Sequence[_Wave],
+    groups: Iterable[Group],
+    kept: Mapping[str, str],
+    schedule: Schedule,
+    gib: Mapping[str, int],
+) -> list[Group]:
+    """Put groups into waves: where they were before, else into the first with room; returns those that none takes."""
+    among = list(groups)
+    settled = _settle(there, among, kept, schedule, gib)
+    left = []
+    for group in among:
+        if group.name not in settled:
+            home = next((wave for wave in there if _takes(wave, group, schedule, gib)), None)
+            if home is None:
+                left.append(group)
+            else:
+                home.groups.append(group)
+    return left
+
+
+def _settle(
+    there: Iterable[_Wave],
+    groups: Iterable[Group],
+    kept: Mapping[str, str],
+    schedule: Schedule,
+    gib: Mapping[str, int],
+) -> set[str]:
+    """Put groups into the wave that they were in; what is too much for it, the riskiest first, comes out again."""
+    by_name = {wave.name: wave for wave in there if not wave.groups}
+    for group in groups:
+        if kept.get(group.name) in by_name:
+            by_name[kept[group.name]].groups.append(group)
+    settled: set[str] = set()
+    for wave in by_name.values():
+        while wave.groups and not _takes(replace(wave, groups=wave.groups[:-1]), wave.groups[-1], schedule, gib):
+            wave.groups.pop()
+        settled |= {group.name for group in wave.groups}
+    return settled
+
+
+def _free(taken: Collection[str]) -> str:
+    """The next name of a wave that is called by its number."""
+    number = len(taken) + 1
+    while f"wave_{number}" in taken:
         number += 1
-        while f"wave_{number}" in taken:
-            number += 1
-        wave.name = f"wave_{number}"
-    made = [*(wave for wave in open_ if wave.groups), *over]
-    return [_told(wave.name, wave.groups, wave.window, schedule, sizes, wave.why) for wave in made]
+    return f"wave_{number}"
 
 
 def forecast(

@@ -183,6 +183,38 @@ def test_late_is_later_and_more_so_where_the_rate_is_only_stated() -> None:
     assert (measured.measured, stated.measured, stated.rate_mib_s) == (True, False, 100.0)
 
 
+def placed(found: list[Wave]) -> dict[str, str]:
+    return {name: wave.name for wave in found for name in wave.groups}
+
+
+def test_one_more_group_moves_no_other() -> None:
+    rng = random.Random(1)
+    groups = [group(f"g{n}", rng.randrange(1, 9), rng.randrange(900)) for n in range(60)]
+    before = placed(waves(groups, Schedule()))
+    more = [*groups, group("new", 1, 1)]
+    assert any(placed(waves(more, Schedule()))[name] != wave for name, wave in before.items())
+    after = placed(waves(more, Schedule(), keep=before))
+    assert {name: after[name] for name in before} == before
+    gone = placed(waves(groups[1:], Schedule(), keep=before))
+    assert gone == {name: wave for name, wave in before.items() if name != "g0"}
+
+
+def test_a_group_that_grew_too_large_for_its_wave_leaves_it_and_no_other_does() -> None:
+    schedule = Schedule(max_workloads=4)
+    before = placed(waves([group("a", 2), group("b", 2), group("c", 2)], schedule))
+    assert before == {"a": "wave_1", "b": "wave_1", "c": "wave_2"}
+    after = placed(waves([group("a", 2), group("b", 3), group("c", 2)], schedule, keep=before))
+    assert after == {"a": "wave_1", "b": "wave_3", "c": "wave_2"}
+
+
+def test_a_wave_that_is_no_more_keeps_nobody() -> None:
+    keep = {"a": "wave_7", "b": "no such group", "gone": "wave_1"}
+    assert placed(waves([group("a"), group("b")], Schedule(windows=[SATURDAY]), keep=keep)) == {
+        "a": "wave_1",
+        "b": "wave_1",
+    }
+
+
 def test_groups_know_their_wave() -> None:
     groups = [group("a"), group("b"), group("none")]
     made = waves(groups[:2], Schedule(groups_per_team=1))
@@ -223,3 +255,7 @@ def test_whatever_the_tenant_looks_like(seed: int) -> None:
     starts = [wave.start for wave in found if wave.start]
     assert starts == sorted(starts)
     assert waves(rng.sample(groups, len(groups)), schedule) == found
+    # what was drafted before is drafted again, and what is new moves nothing
+    assert waves(groups, schedule, keep=placed(found)) == found
+    more = placed(waves([*groups, group("new", 1, 1)], schedule, keep=placed(found)))
+    assert {name: wave for name, wave in more.items() if name != "new"} == placed(found)

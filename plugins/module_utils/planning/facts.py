@@ -454,7 +454,7 @@ class _Collector:
     def _image_ids(self, server: estates.Server) -> list[str]:
         """The images that it was made from, as far as told; the one that is surest last."""
         volume = self._boot_volume(server)
-        told: list[tuple[Mapping[str, Any], str]] = [
+        told = [
             self._metadata(server).get("metering.image_id", ""),
             server.image_id or "",
             volume.image_metadata.get("image_id", "") if volume else "",

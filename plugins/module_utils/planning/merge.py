@@ -343,8 +343,10 @@ class _Merger:
         self.edits.append(Edit("remove", path, comments=lead or ()))
 
     def _annotated(self, path: Path) -> bool:
-        """Whether people wrote comments into something, or above it."""
+        """Whether people wrote comments into something, or above it, or gave a workload another name."""
         if self._base_text is None:
+            return True
+        if self._is_workload(path) and self._base_hosts.get(str(path[1])) != path[1]:
             return True
         try:
             before = self._base_text.entry(self._old(path))

@@ -264,6 +264,18 @@ def _by_rule(findings: Sequence[estates.Finding]) -> list[str]:
     return lines
 
 
+def _drafted_waves(text: str) -> dict[str, str]:
+    """The wave of each move group in the draft of the time before; what is no draft has none."""
+    found, _problems = document.read(text)
+    waves = found.data.get("waves") if found is not None and isinstance(found.data, dict) else None
+    homes: dict[str, str] = {}
+    for name, wave in waves.items() if isinstance(waves, dict) else ():
+        groups = wave.get("groups") if isinstance(wave, dict) else None
+        for group in groups if isinstance(groups, list) else ():
+            homes.setdefault(str(group), str(name))
+    return homes
+
+
 def draft_plan(
     estate: estates.Estate,
     options: draft.Options,
@@ -288,7 +300,10 @@ def draft_plan(
             hint="Ansible goes by it.",
         )
     stem = path[: -len(ending)]
-    judgement = judge.judge(estate, draft.inputs(options, given))
+    inputs = draft.inputs(options, given)
+    if not force:
+        inputs = dataclasses.replace(inputs, waves=_drafted_waves(writing(f"{stem}.draft.yml", "").before or ""))
+    judgement = judge.judge(estate, inputs)
     drafted = draft.draft(estate, options, judgement)
     text = emit.to_text(drafted.plan, file=os.path.basename(path), remarks=drafted.remarks, to_fill=drafted.open)
     base, there = writing(f"{stem}.draft.yml", text), writing(path, text)

@@ -43,7 +43,10 @@ WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a judgement goes by, besides the estate. Without rules: the built-in ones."""
+    """What a judgement goes by, besides the estate. Without rules: the built-in ones.
+
+    waves: the wave that each move group was drafted into before; it stays there while there is room.
+    """
 
     policy: policies.Policy = policies.DEFAULT
     rules: Sequence[ruling.Rule] | None = None
@@ -53,6 +56,7 @@ class Inputs:
     group_by: str = ""
     at_once: int = 0
     rate_mib_s: float = 0.0
+    waves: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def judge(estate: estates.Estate, inputs: Inputs | None = None) -> Judgement:
     }
     made = grouping.move_groups(list(moving.values()), edges, gib, named, policy.grouping)
     schedule = _schedule(given)
-    waves = _named(waving.waves(made.groups, schedule, gib=gib))
+    waves = _named(waving.waves(made.groups, schedule, gib=gib, keep=given.waves))
     return Judgement(
         given,
         schedule,

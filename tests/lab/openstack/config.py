@@ -448,6 +448,8 @@ def _swift_proxy(instance: Instance) -> Sections:
             "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
             **_authtoken(instance, "swift"),
             "delay_auth_decision": True,
+            # a header of 8 KiB is too long for Swift, and the catalogue is longer
+            "include_service_catalog": False,
         },
         "s3token": {
             "use": "egg:swift#s3token",

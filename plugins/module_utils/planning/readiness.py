@@ -28,7 +28,7 @@ WEIGHTS: dict[str, int] = {
 
 NEEDED = ("disks", "size", "ports", "os")
 """Without one of these nobody can say whether it moves, whatever the rules say. What else is needed is for rules to say
-(`data_gap`): who knows that all guests boot by BIOS may change the rule `firmware_unknown`."""
+(`data_gap`)."""
 
 
 @dataclass(frozen=True)

@@ -208,16 +208,31 @@ _SERVERS: tuple[Row, ...] = (
         "firmware_unknown",
         "warning",
         "servers",
-        {"firmware": {"empty": True}},
+        {"firmware": {"empty": True}, "os_label": {"empty": True}},
         (
-            "its image does not say which firmware it needs (hw_firmware_type)",
-            "son image ne dit pas quel micrologiciel il lui faut (hw_firmware_type)",
+            "nothing is known of its image, so neither which firmware it needs",
+            "rien n'est connu de son image, ni donc quel micrologiciel il lui faut",
         ),
         (
             "Drafted as bios; set firmware: efi where the guest boots by UEFI.",
             "Prévu comme bios ; mettre firmware: efi si le système démarre par UEFI.",
         ),
         data_gap=True,
+    ),
+    # Image service, "Useful image properties": without hw_firmware_type Nova starts x86 guests by BIOS.
+    _row(
+        "firmware_default",
+        "information",
+        "servers",
+        {"firmware": {"empty": True}, "os_label": {"empty": False}},
+        (
+            "its image names no firmware (hw_firmware_type): the cloud then starts it by BIOS",
+            "son image ne nomme pas de micrologiciel (hw_firmware_type) : le cloud le démarre alors par BIOS",
+        ),
+        (
+            "Drafted as bios; set firmware: efi where the guest boots by UEFI.",
+            "Prévu comme bios ; mettre firmware: efi si le système démarre par UEFI.",
+        ),
     ),
     _row(
         "guest_unknown",

@@ -84,16 +84,12 @@ def test_servers_of_an_estate() -> None:
     assert judged(estate(servers=[server(flavor=on_kvm)]), load) == readiness.Readiness("ready", 100, [])
     assert judged(estate(servers=[server(locked=True)])).readiness == "ready_with_changes"
     assert judged(estate(servers=[server(status="ERROR")])).readiness == "not_ready"
-    no_firmware = estate(volumes=[volume(image_metadata={**IMAGE, "hw_firmware_type": ""})])
-    assert judged(no_firmware).readiness == "unknown"
-    assert judged(estate(volumes=[volume(image_metadata={})])).missing == ["os", "firmware", "hypervisor", "load"]
+    unnamed = estate(volumes=[volume(image_metadata={**IMAGE, "hw_firmware_type": ""})])
+    assert judged(unnamed) == readiness.Readiness("ready", 80, ["firmware", "hypervisor", "load"])
+    no_image = estate(volumes=[volume(image_metadata={})])
+    assert judged(no_image) == readiness.Readiness("unknown", 65, ["os", "firmware", "hypervisor", "load"])
     assert judged(estate(volumes=[], read={**READ, "volumes": "not_read"})).readiness == "unknown"
     assert judged(estate(ports=[], read={**READ, "ports": "partial"})).readiness == "unknown"
-    # who knows better may say so
-    known_better = [rule for rule in rules.builtin() if rule.id != "firmware_unknown"]
-    collected = facts.collect(no_firmware)
-    told = readiness.of(collected.of("servers")[0], rules.apply(known_better, collected))
-    assert (told.readiness, told.confidence, "firmware" in told.missing) == ("ready", 80, True)
     # a blocker that is certain outweighs what is not known
     blocked = estate(servers=[server(status="ERROR")], volumes=[volume(image_metadata={})])
     assert judged(blocked).readiness == "not_ready"

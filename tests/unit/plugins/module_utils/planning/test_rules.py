@@ -162,7 +162,8 @@ FIRES: dict[str, Case] = {
         shows="a node of the cluster shop",
     ),
     "reader": Case(estate(), rules.About(reader_server_id="s1")),
-    "firmware_unknown": Case(_image(hw_firmware_type="")),
+    "firmware_unknown": Case(estate(volumes=[volume(image_metadata={})])),
+    "firmware_default": Case(_image(hw_firmware_type="")),
     "guest_unknown": Case(_system("plan9", "4"), shows="plan9 4"),
     "os_out_of_support": Case(_system("centos", "7.9"), shows="centos 7.9 gets no updates"),
     "os_unsupported": Case(_system("rhel", "5.11"), shows="rhel 5.11 is older"),
@@ -264,7 +265,8 @@ SILENT: dict[str, Case] = {
     "guest_not_linux": Case(_system("", "")),
     "cluster_node": Case(_with("cce_nodes", status={"serverId": "another"})),
     "reader": Case(estate(), rules.About(reader_server_id="s2")),
-    "firmware_unknown": PLAIN,
+    "firmware_unknown": Case(_image(hw_firmware_type="")),
+    "firmware_default": PLAIN,
     "guest_unknown": PLAIN,
     "os_out_of_support": Case(_system("centos", "9")),
     "os_unsupported": Case(_system("rhel", "5"), BLEU),
@@ -627,7 +629,7 @@ def test_the_example_of_the_manual_works() -> None:
     assert text
     mine = load(text[1])
     assert "config_drive" not in mine
-    assert (mine["firmware_unknown"].severity, mine["firmware_unknown"].data_gap) == ("information", False)
+    assert (mine["firmware_default"].severity, mine["firmware_default"].data_gap) == ("warning", False)
     old = estate(
         servers=[server(metadata={"app": "legacy-1"}, volumes=[e.Attachment("v1", boot=True), e.Attachment("v2")])],
         volumes=[volume(image_metadata={**IMAGE, "os_version": "8"}), volume(id="v2", name="data", size_gib=500)],

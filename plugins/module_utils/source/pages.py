@@ -27,8 +27,11 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.s
 PAGE_SIZE = 500
 """Objects asked for in one call. A cloud that gives fewer is followed page by page."""
 
+AT_ONCE = 4
+"""Calls that one service gets at the same time."""
+
 SMALL_PAGE = 100
-"""Objects asked for in one call where a service refuses more."""
+"""Objects asked for in one call where a service refuses more, or takes too long over more."""
 
 RETRY_SECONDS = 300.0
 """How long, in all, one list waits for a service that says that it is busy (429, 503) before it counts as not read."""
@@ -85,6 +88,10 @@ class _Refused(CloudExitError):
     """The service finds the call itself wrong."""
 
 
+class _Slow(CloudExitError):
+    """A page did not come in time, from a service that has answered before."""
+
+
 class _Absent(Exception):
     """There is no such list in this cloud."""
 
@@ -118,6 +125,8 @@ class Reader:
         self._found: dict[str, Endpoint | None] = {}
         self._finding: dict[str, threading.Lock] = {}
         self._given_up: dict[str, str] = {}
+        self._alive: set[str] = set()
+        self._slots: dict[str, threading.Semaphore] = {}
         self._not_before: dict[str, float] = {}
         self.calls = 0
         self.waits: dict[str, float] = {}
@@ -215,12 +224,16 @@ class Reader:
         markers: set[str] = set()
         came = 0
         for number in range(1, MAX_PAGES + 1):
+            asked = self._asked(listing, limit, marker, came, number)
+            large = limit > SMALL_PAGE and listing.limit_name != "" and listing.style != "none"
+            # the number of a page means another place with another size of pages
+            slow = large and (number == 1 or listing.style != "page")
             try:
-                answer = self._get(listing, endpoint, parent, *self._asked(listing, limit, marker, came, number))
-            except _Refused:
-                if number > 1 or limit <= SMALL_PAGE or not listing.limit_name or listing.style == "none":
+                answer = self._get(listing, endpoint, parent, *asked, patient=slow)
+            except (_Refused, _Slow) as exc:
+                if isinstance(exc, _Refused) and (number > 1 or not large):
                     raise
-                limit = SMALL_PAGE  # a service may refuse pages that it finds too large
+                limit = SMALL_PAGE  # pages that it finds too large, a service may refuse, or not make in time
                 answer = self._get(listing, endpoint, parent, *self._asked(listing, limit, marker, came, number))
             page = dig(answer, listing.key)
             if page is None and answer is not None and listing.key and _empty(answer, listing.key):
@@ -288,7 +301,14 @@ class Reader:
         return query, body
 
     def _get(
-        self, listing: Listing, endpoint: Endpoint, parent: str, params: Mapping[str, str], body: Mapping[str, Any]
+        self,
+        listing: Listing,
+        endpoint: Endpoint,
+        parent: str,
+        params: Mapping[str, str],
+        body: Mapping[str, Any],
+        *,
+        patient: bool = False,
     ) -> Any:
         url = endpoint.address(listing.path, self._project_id, parent)
         content = dict(body) if listing.method != "GET" else None
@@ -299,21 +319,34 @@ class Reader:
                 listing.method, url, params=params, json=content, headers=listing.headers, timeout=self._timeout
             )
 
-        return self.answer(listing.kind, listing.service, lambda: _decoded(call(), optional=listing.optional))
+        answer = self.answer(
+            listing.kind, listing.service, lambda: _decoded(call(), optional=listing.optional), patient=patient
+        )
+        with self._lock:
+            self._alive.add(listing.service)
+        return answer
 
-    def answer(self, kind: str, service: str, call: Callable[[], Any]) -> Any:
-        """What `call` returns: tried again where the service is busy or failed once, given up where it stalls."""
+    def answer(self, kind: str, service: str, call: Callable[[], Any], *, patient: bool = False) -> Any:
+        """What `call` returns: tried again where the service is busy or failed once, given up where it stalls.
+
+        patient: a service that has answered before is not given up for one call that stalls; _Slow is raised.
+        """
         waited, tries = 0.0, 0
         self._gate(kind, service)
         while True:
             try:
-                return call()
+                with self._slot(service):
+                    self._refuse_given_up(service)
+                    return call()
             except Exception as exc:
                 error = exc if isinstance(exc, (_Busy, _Absent)) else translate(exc, "")
                 if isinstance(error, CloudExitError) and _stalled(exc):
+                    cause = f"the service did not answer within {self._timeout:g} s"
                     with self._lock:
-                        self._given_up[service] = f"the service did not answer within {self._timeout:g} s"
-                    raise CloudExitError("", cause=self._given_up[service]) from exc
+                        if patient and service in self._alive:
+                            raise _Slow("", cause=cause) from exc
+                        self._given_up[service] = cause
+                    raise CloudExitError("", cause=cause) from exc
                 busy = isinstance(error, _Busy)
                 again = busy or (isinstance(error, CloudExitError) and error.retryable and tries < 1)
                 if not busy and _no_such_host(exc):
@@ -336,13 +369,22 @@ class Reader:
 
     def _gate(self, kind: str, service: str) -> None:
         """Hold calls to a service that asked for a pause; refuse those to one that was given up."""
+        self._refuse_given_up(service)
         with self._lock:
-            given_up = self._given_up.get(service, "")
             rest = self._not_before.get(service, 0.0) - self._clock()
-        if given_up:
-            raise CloudExitError("", cause=given_up)
         if rest > 0.05:
             self._wait(kind, service, rest, "the service is busy")
+
+    def _refuse_given_up(self, service: str) -> None:
+        with self._lock:
+            given_up = self._given_up.get(service, "")
+        if given_up:
+            raise CloudExitError("", cause=given_up)
+
+    def _slot(self, service: str) -> threading.Semaphore:
+        """One of the few calls that a service gets at the same time: more would only make each of them slower."""
+        with self._lock:
+            return self._slots.setdefault(service, threading.Semaphore(AT_ONCE))
 
     def _wait(self, kind: str, service: str, seconds: float, why: str) -> None:
         with self._lock:

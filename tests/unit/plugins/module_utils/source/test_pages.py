@@ -262,6 +262,37 @@ def test_a_service_that_stalls_is_given_up_as_a_whole() -> None:
     assert len(calls) == 1 and session.timeouts == {30.0}
 
 
+def test_a_page_that_takes_too_long_is_asked_for_in_smaller_ones() -> None:
+    rows = [{"id": f"row-{number:04}"} for number in range(1200)]
+
+    def slow(query: dict[str, Any], _body: dict[str, Any]) -> Answer:
+        limit = int(query["limit"])
+        start = 1 + next((i for i, row in enumerate(rows) if row["id"] == query.get("marker")), -1)
+        if limit > 100 and start >= 500:  # the first page comes: the service is alive
+            raise requests.exceptions.ReadTimeout("Read timed out. (read timeout=30)")
+        return Answer({"things": rows[start : start + limit]})
+
+    session = Session(slow)
+    one = reader(session, page_size=500)
+    found = one.list(listing())
+    assert (found.reason, len(found.rows)) == ("", 1200)
+    assert [int(query["limit"]) for _url, query, _body in session.asked] == [500, 500, *[100] * 8]
+
+
+def test_a_service_that_is_alive_and_then_stalls_is_given_up() -> None:
+    def stall(query: dict[str, Any], _body: dict[str, Any]) -> Answer:
+        if "marker" in query:
+            raise requests.exceptions.ReadTimeout("Read timed out. (read timeout=30)")
+        return Answer({"things": [{"id": str(number)} for number in range(int(query["limit"]))]})
+
+    session = Session(stall)
+    one = reader(session, page_size=500)
+    found = one.list(listing())
+    assert (found.reason, len(found.rows)) == ("the service did not answer within 30 s", 500)
+    assert [int(query["limit"]) for _url, query, _body in session.asked] == [500, 500, 100]
+    assert one.list(listing(kind="other")).reason == found.reason and len(session.asked) == 3
+
+
 class Unresolved(Session):
     """A host whose name does not resolve, as requests and keystoneauth tell it."""
 
@@ -390,3 +421,29 @@ def test_a_service_that_refuses_large_pages_is_asked_for_smaller_ones() -> None:
     assert reader(session, page_size=500).list(listing()).reason == "HTTP 400" and len(session.asked) == 2
     session = Session(lambda _query, _body: Answer({}, 400))
     assert reader(session, page_size=50).list(listing()).reason == "HTTP 400" and len(session.asked) == 1
+
+
+def test_a_service_gets_few_calls_at_the_same_time() -> None:
+    lock = threading.Lock()
+    full = threading.Event()
+    now, most = 0, 0
+
+    def answer(_query: dict[str, Any], _body: dict[str, Any]) -> Answer:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+            if now == pages.AT_ONCE:
+                full.set()
+        full.wait(5)
+        with lock:
+            now -= 1
+        return Answer({"things": []})
+
+    one = reader(Session(answer))
+    threads = [threading.Thread(target=one.list, args=(listing(),)) for _number in range(3 * pages.AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == pages.AT_ONCE and one.calls == 3 * pages.AT_ONCE

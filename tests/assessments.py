@@ -33,6 +33,9 @@ HOSTILE_NAMES = (
     "javascript:alert(4)",
     '"><a href="http://203.0.113.9">x</a>',
     "{{ lookup('pipe', 'id') }}",
+    "\ufdfd" * 30,
+    "名前" * 40,
+    "W" * 40,
 )
 ROLES = ("web", "app", "db", "cache", "batch", "mail", "proxy", "files")
 SYSTEMS = ("debian 12", "ubuntu 22.04", "windows 2019", "rhel 7.9", "sles 12", "")

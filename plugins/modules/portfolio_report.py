@@ -93,13 +93,14 @@ states:
   returned: success
   type: dict
   sample: {assessed: 97, failed: 2, partial: 1}
-failed:
+failures:
   description: For each tenant that could not be assessed, why.
   returned: success
   type: dict
   sample: {globex: Login to https://iam.eu-west-0.prod-cloud-ocb.orange-business.com was refused}
 """
 
+import os
 from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
@@ -112,7 +113,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module i
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    directory = params["directory"]
+    directory = os.path.abspath(params["directory"])
     today = params["today"] or f"{datetime.now(timezone.utc):%Y-%m-%d}"
     given = [portfolio_report.Given(**tenant) for tenant in params["tenants"]]
     portfolio = portfolio_report.gather(given, today, dest=directory)
@@ -124,7 +125,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         **pages.result(files, check=module.check_mode, diff=module._diff),
         "msg": f"{len(given)} tenants ({told or 'none'}): {files[0].path}",
         "states": dict(sorted(states.items())),
-        "failed": {tenant.name: tenant.why for tenant in portfolio.tenants if tenant.state == "failed"},
+        "failures": {tenant.name: tenant.why for tenant in portfolio.tenants if tenant.state == "failed"},
     }
 
 

@@ -25,7 +25,8 @@ GAP = 0.8
 """Slots left free between two groups."""
 LABEL = 24
 """Width of a label, in characters of ordinary width."""
-MARGIN = 205
+MARGIN = 224
+"""Pixels around the ring, for the labels."""
 SMALLEST = 150
 MOST_EDGES = 3000
 SIGNS = {"ready": "✓", "ready_with_changes": "±", "not_ready": "✗", "unknown": "?"}
@@ -260,10 +261,20 @@ def cut(text: str, width: int = LABEL) -> str:
     """A text that is no wider than `width` characters of ordinary width."""
     text = " ".join(markup.shown(" ".join(text.split())).split())
     kept: list[str] = []
-    used = 0
+    used = 0.0
     for char in text:
-        used += 2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1
+        used += _width(char)
         if used > width:
             return "".join(kept[:-1]) + "…"
         kept.append(char)
     return text
+
+
+def _width(char: str) -> float:
+    if unicodedata.combining(char):
+        return 0
+    if "\ufd40" <= char <= "\ufdff":  # ligatures of whole phrases
+        return 12
+    if char in "MWmw@%" or (char >= "\u0e00" and not "\u1e00" <= char <= "\u20ff"):
+        return 2
+    return 1.3 if char.isupper() or char in "<=>+~_#&" else 1

@@ -99,6 +99,7 @@ ASSESSED = """
 :root{--unk:#5b3f99;--unk-bg:#ece6f8}
 @media (prefers-color-scheme:dark){:root{--unk:#c3acf5;--unk-bg:#2b2140}}
 main.wide{max-width:1320px}
+.wide .cards strong{white-space:normal}
 section>h3:not(:first-of-type),ul+h3,details+h3{margin-top:20px}
 @media (min-width:900px){.wide .cards{grid-template-columns:repeat(4,1fr)}}
 nav.tongues{float:right;font-size:14px;display:flex;gap:14px}

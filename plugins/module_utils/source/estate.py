@@ -37,7 +37,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.p
 LISTINGS: tuple[Listing, ...] = (*OPENSTACK, *family.LISTINGS)
 """Everything that is read."""
 
-THREADS = 8
+THREADS = 12
 """Calls at the same time."""
 
 

@@ -159,7 +159,7 @@ NOTHING_OF_A_TENANT = frozenset(
 
 OPENSTACK: tuple[Listing, ...] = (
     # Compute API: "List Servers Detailed", "List Keypairs", "List Server Groups", "Show Rate And Absolute Limits"
-    Listing("servers", "compute", "/servers/detail", "servers"),
+    Listing("servers", "compute", "/servers/detail", "servers", limit=200),
     Listing("key_pairs", "compute", "/os-keypairs", "keypairs", id_field="name", convert=_key_pair),
     Listing("server_groups", "compute", "/os-server-groups", "server_groups", style="offset", optional=True),
     Listing("compute_quotas", "compute", "/limits", "limits.absolute", style="none", one=True),
@@ -179,7 +179,7 @@ OPENSTACK: tuple[Listing, ...] = (
     # Image service API v2
     Listing("images", "image", "/images", "images"),
     # Networking API v2.0; what belongs to an extension is absent where the extension is
-    Listing("ports", "network", "/ports", "ports"),
+    Listing("ports", "network", "/ports", "ports", limit=200),
     Listing("networks", "network", "/networks", "networks"),
     Listing("subnets", "network", "/subnets", "subnets"),
     Listing("security_groups", "network", "/security-groups", "security_groups"),

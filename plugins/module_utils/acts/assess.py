@@ -20,7 +20,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
-    InvalidInput,
     NotFound,
     Problem,
     Refused,
@@ -309,10 +308,10 @@ def draft_plan(
     base, there = writing(f"{stem}.draft.yml", text), writing(path, text)
     kept = there.before is not None and there.changed and not force and there.before != base.before
     if there.before is None or force:
-        merged = merge.Merged(text, None, [], [])
+        merged = merge.Merged(text, [], [])
     else:
         merged = merge.merge(base.before, there.before, text)
-    plan, problems = _read(merged.text)
+    plan, problems = _read(merged)
     known = {str(problem) for problem in drafted.open}
     if kept:
         still = [problem for problem in map(_unplaced, problems) if str(problem) in known]
@@ -342,15 +341,10 @@ def draft_plan(
     return result
 
 
-def _read(text: str) -> tuple[plans.Plan | None, Sequence[Problem]]:
+def _read(merged: merge.Merged) -> tuple[plans.Plan | None, Sequence[Problem]]:
     """The plan as far as it has its form, and all that is wrong with it, with lines."""
-    read, faults = document.read(text)
-    plan = plans.parse(read.data)[0] if read is not None and not faults else None
-    try:
-        plans.loads(text)
-    except InvalidInput as exc:
-        return plan, exc.problems
-    return plan, ()
+    read = merged.read or document.read(merged.text)[0]
+    return plans.placed(read) if read is not None else (None, ())
 
 
 def _unplaced(problem: Problem) -> Problem:

@@ -82,30 +82,28 @@ class Document:
 
 def read(text: str) -> tuple[Document | None, list[Problem]]:
     """The one YAML document in `text`; None and a problem where it cannot be parsed. Repeated keys are problems too."""
+    found, problems, _root = parse(text)
+    return found, problems
+
+
+def parse(text: str) -> tuple[Document | None, list[Problem], Any]:
+    """As `read`, and PyYAML's nodes of the text, each with its marks; None where it could not be parsed."""
     problems: list[Problem] = []
     yaml = _yaml()
     try:
         loader = _loader_class()(text)
         node = loader.get_single_node()
         if node is None:
-            return None, [Problem("(document)", "is empty")]
+            return None, [Problem("(document)", "is empty")], None
         lines: dict[str, int] = {}
         data = _Builder(loader, lines, problems).build(node, "")
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        return None, [Problem("(document)", f"not YAML{where}: {exc.problem or exc.context}")]
+        return None, [Problem("(document)", f"not YAML{where}: {exc.problem or exc.context}")], None
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
-        return None, [Problem("(document)", f"not YAML: {' '.join(str(exc).split())}")]
-    return Document(data, lines), problems
-
-
-def nodes(text: str) -> Any:
-    """The one YAML document in `text` as PyYAML's nodes, each with its marks; None where it is empty.
-
-    Raises what PyYAML raises; call `read` first.
-    """
-    return _loader_class()(text).get_single_node()
+        return None, [Problem("(document)", f"not YAML: {' '.join(str(exc).split())}")], None
+    return Document(data, lines), problems, node
 
 
 class _Builder:

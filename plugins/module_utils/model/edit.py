@@ -49,9 +49,12 @@ class Edit:
 
 def apply(text: str, edits: Iterable[Edit], expected: Any) -> str:
     """The text with the edits made; raises CloudExitError where that would not give `expected`."""
-    bom = "\ufeff" if text.startswith("\ufeff") else ""
-    found = Text(text[len(bom) :])
-    changed = bom + found.apply(list(edits))
+    return applied(Text(text), edits, expected)[0]
+
+
+def applied(text: Text, edits: Iterable[Edit], expected: Any) -> tuple[str, document.Document]:
+    """As `apply`, and what the new text says. A `Text` takes edits once."""
+    changed = text.apply(list(edits))
     read, problems = document.read(changed)
     if read is None or problems or read.data != expected:
         place = _difference(read.data, expected) if read is not None else "; ".join(map(str, problems))
@@ -60,7 +63,7 @@ def apply(text: str, edits: Iterable[Edit], expected: Any) -> str:
             cause=f"it would not say what is wanted: {place or 'a key is there twice'}",
             hint="Write the place in plain block style, without anchors and aliases, and try again.",
         )
-    return changed
+    return changed, read
 
 
 def inline(data: Any) -> str:
@@ -90,12 +93,13 @@ def block(data: Any, indent: int, levels: int | None) -> list[str]:
 
 
 class Text:
-    """A YAML text and where in it everything stands."""
+    """A YAML text and where in it everything stands. root: its nodes, where somebody has parsed it already."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, root: Any = None) -> None:
+        self._bom = "\ufeff" if text.startswith("\ufeff") else ""
+        self._text = text[len(self._bom) :]
         self._newline = "\r\n" if "\r\n" in text else "\n"
-        self._root = document.nodes(text)
+        self._root = root if root is not None else document.parse(self._text)[2]
         self._index: dict[int, dict[str, int]] = {}
         self._splices: list[tuple[int, int, int, int, str]] = []
 
@@ -267,7 +271,7 @@ class Text:
             parts += [self._text[done:start], new]
             done = end
         parts.append(self._text[done:])
-        return "".join(parts)
+        return self._bom + "".join(parts)
 
     def _lines(self, lines: Iterable[str]) -> str:
         return self._newline.join(lines)

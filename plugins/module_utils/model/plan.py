@@ -345,18 +345,23 @@ def dump(plan: Plan) -> dict[str, Any]:
 
 def loads(text: str, what: str = "The plan") -> Plan:
     """The text of a plan file as a Plan; raises InvalidInput with all problems, each with its path and line."""
-    doc, problems = document.read(text)
+    found, problems = document.read(text)
     plan: Plan | None = None
-    if doc is not None:
-        plan, more = parse(doc.data)
-        placed = [(doc.line(problem.path) or 0, problem) for problem in [*problems, *more]]
-        problems = [
-            Problem(f"{problem.path} (line {line})" if line else problem.path, problem.message)
-            for line, problem in sorted(placed, key=lambda pair: pair[0])
-        ]
+    if found is not None:
+        plan, problems = placed(found, problems)
     if problems or plan is None:
         raise InvalidInput(f"{what} is not valid", problems, hint=_HINT)
     return plan
+
+
+def placed(found: document.Document, problems: Iterable[Problem] = ()) -> tuple[Plan | None, list[Problem]]:
+    """What has been read as a Plan, and all problems (those of reading too) with their lines; None as in `parse`."""
+    plan, more = parse(found.data)
+    lines = [(found.line(problem.path) or 0, problem) for problem in [*problems, *more]]
+    return plan, [
+        Problem(f"{problem.path} (line {line})" if line else problem.path, problem.message)
+        for line, problem in sorted(lines, key=lambda pair: pair[0])
+    ]
 
 
 def load(data: Any, what: str = "The plan") -> Plan:

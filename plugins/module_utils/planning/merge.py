@@ -53,46 +53,52 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Merged:
-    """What came out: the text, its data, the edits that were made in the plan's text, and what needs a person."""
+    """What came out: the text, the edits that were made in the plan's text, and what needs a person.
+
+    read: what the text says, where it has been read already.
+    """
 
     text: str
-    data: Any
     edits: list[Edit]
     conflicts: list[Conflict]
+    read: document.Document | None = None
 
 
 def merge(base: str | None, edited: str, new: str) -> Merged:
     """The plan's text with what is new. Raises InvalidInput or CloudExitError where the plan must stay as it is."""
-    theirs = _read(new, "The draft")
     if base == edited:
-        return Merged(new, theirs, [], [])
-    ours = _read(edited, "The plan")
-    before = None
+        return Merged(new, [], [])
+    ours, root = _read(edited, "The plan")
+    if base == new:
+        return Merged(edited, [], [], ours)
+    theirs, new_root = _read(new, "The draft")
+    before, base_root = None, None
     if base is not None:
-        found, problems = document.read(base)
-        before = found.data if found is not None and not problems else None
+        before, problems, base_root = document.parse(base)
+        before = None if problems else before
+    text = editing.Text(edited, root)
     merger = _Merger(
-        before,
-        ours,
-        theirs,
-        editing.Text(base) if base is not None and before is not None else None,
-        editing.Text(edited.removeprefix("\ufeff")),
-        editing.Text(new),
+        before.data if before is not None else None,
+        ours.data,
+        theirs.data,
+        editing.Text(base, base_root) if base is not None and before is not None else None,
+        text,
+        editing.Text(new, new_root),
     )
     data = merger.merge()
-    text = editing.apply(edited, merger.edits, data)
-    return Merged(text, data, merger.edits, merger.conflicts)
+    changed, read = editing.applied(text, merger.edits, data) if merger.edits else (edited, ours)
+    return Merged(changed, merger.edits, merger.conflicts, read)
 
 
-def _read(text: str, what: str) -> Any:
-    found, problems = document.read(text)
+def _read(text: str, what: str) -> tuple[document.Document, Any]:
+    found, problems, root = document.parse(text)
     if found is None or problems or not isinstance(found.data, dict):
         raise InvalidInput(
             f"{what} cannot be read, and stays as it is",
             problems,
             hint="Correct it; nothing was written.",
         )
-    return found.data
+    return found, root
 
 
 def _shown(value: Any) -> str:

@@ -162,6 +162,11 @@ def project(
                 "hw_firmware_type": "bios",
             }
         ],
+        "image_quotas": [{"type": "image", "used": 1, "quota": 50, "min": 0, "max": 200}],
+        "vpc_quotas": [
+            {"type": "vpc", "used": 1, "quota": 5, "min": 0},
+            {"type": "publicIp", "used": 1, "quota": 10, "min": 0},
+        ],
         "vpcs": [{"id": vpc, "name": "prod", "cidr": "10.20.0.0/16", "status": "OK", "routes": []}],
         "vpc_subnets": [
             {

@@ -384,7 +384,8 @@ class Server:
     def _page(self, shape: Shape, rows: list[dict[str, Any]], page: list[dict[str, Any]], end: int, more: bool) -> Any:
         if not shape.key:
             return page
-        answer: dict[str, Any] = {shape.key: page}
+        outer, _dot, inner = shape.key.partition(".")
+        answer: dict[str, Any] = {outer: {inner: page} if inner else page}
         if shape.total:
             answer[shape.total] = len(rows)
         last = page[-1] if page else {}

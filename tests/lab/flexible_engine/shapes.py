@@ -67,6 +67,8 @@ def _shapes() -> tuple[Shape, ...]:
         s("cbr", "vault_policies", f"{v3}/policies", "policies", total="count"),
         s("sdrs", "protection_groups", f"{v1}/server-groups", "server_groups", **offset, total="count"),
         s("ims", "private_images", "/v2/cloudimages", "images", **marker, most=100, usual=25),
+        s("ims", "image_quotas", "/v1/cloudimages/quota", "quotas.resources"),
+        s("vpc", "vpc_quotas", f"{v1}/quotas", "quotas.resources"),
         s("vpc", "vpcs", f"{v1}/vpcs", "vpcs", **marker, most=2000),
         s("vpc", "vpc_subnets", f"{v1}/subnets", "subnets", **marker, most=2000),
         s("vpc", "route_tables", f"{v1}/routetables", "routetables", **marker, most=2000),

@@ -61,7 +61,9 @@ def test_every_list_answers(server: Server, shape: Any) -> None:
     if shape.key == "?":
         assert answer["tracker_name"] == "system"
     else:
-        rows = answer[shape.key] if shape.key else answer
+        rows = answer
+        for key in filter(None, shape.key.split(".")):
+            rows = rows[key]
         assert len(rows) == len(server.data[ACCOUNT if shape.account else PROJECT][shape.kind])
 
 

@@ -23,6 +23,7 @@ PAGES = {
     "plan.md": ("model.plan", "Plan"),
     "assessment.md": ("model.assessment", "Assessment"),
     "policy.md": ("planning.policy", "Policy"),
+    "portfolio.md": ("model.portfolio", "Portfolio"),
 }
 HEAD = ["| Key | Type | Default | Meaning |", "|---|---|---|---|"]
 END = "The tables are the texts of the schema"

@@ -327,7 +327,7 @@ def _signed(openstack: Any, options: Mapping[str, Any], params: SourceAuth) -> A
         return None
     if params.project_id:
         auth["project_id"] = params.project_id
-    region = config.get_one(**{**options, "auth_type": "none", "auth": {}})
+    region = config.get_one(validate=False, **{**options, "auth_type": "none", "auth": {}})
     verify, _certificate = region.get_requests_verify_args()
     session = signing.session(auth, keys, verify=verify, timeout=params.timeout)
     plain = {key: value for key, value in auth.items() if key in ("auth_url", "project_name", "project_id")}

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,3 +224,24 @@ def test_what_nothing_explains_is_told(tenants: Tenants) -> None:
     ]
     assert found[1].subject.id == "stray" and "SYS.APIG" in found[0].seen
     assert read(tenants, kinds=["ports", "metrics"]).estate.findings == [], "not where only some kinds were read"
+
+
+def test_an_access_key_in_clouds_yaml_or_the_environment(
+    tenants: Tenants, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tenants.ids[NAME]
+    tenants.server.keys["A"] = "S"
+    auth = {"auth_url": f"{tenants.url}/identity/v3", "access_key": "A", "secret_key": "S", "project_id": project}
+    entry = {"auth": auth, "region_name": REGION, "vpc_endpoint_override": f"{tenants.url}/vpc"}
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"acme": entry}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    with connect(SourceAuth(cloud="acme")) as cloud:
+        assert cloud.region == REGION and cloud.keys is not None
+        assert reading.read(cloud, kinds=["vpcs"]).estate.read == {"vpcs": "complete"}
+    monkeypatch.setenv("OS_ACCESS_KEY", "A")
+    monkeypatch.setenv("OS_SECRET_KEY", "S")
+    given = {"auth_url": auth["auth_url"], "project_id": project}
+    with connect(SourceAuth(auth=given, region_name=REGION)) as cloud:
+        assert cloud.project_id == project and cloud.keys is not None
+    with connect(SourceAuth(auth=tenants.auth(NAME), region_name=REGION)) as cloud:
+        assert cloud.keys is None, "a password logs in"

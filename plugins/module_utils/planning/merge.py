@@ -193,7 +193,7 @@ class _Merger:
             elif path == ("objects",) and isinstance(value, dict) and isinstance(before, dict):
                 left = len(self.edits)
                 merged[key] = self._mapping(where, before, value, {})
-                if not merged[key]:
+                if not merged[key] and not self._annotated(where):
                     del self.edits[left:], merged[key]
                     self._remove(where)
             elif _same(before, value) and not self._annotated(where):
@@ -211,7 +211,7 @@ class _Merger:
             if before is _MISSING:
                 merged[key] = value
                 entry = len(where) == 2 and path[0] == "workloads"
-                comments = self._new_lead(where) if entry or not path else ()
+                comments = self._new_lead(where) if entry or path in ((), ("objects",)) else ()
                 self.edits.append(
                     Edit(
                         "add",

@@ -332,7 +332,7 @@ class Editor:
     def window(self) -> bool:
         found = [i for i, line in enumerate(self.lines) if line == "    groups:"]
         index = self.rng.choice(found) if found else 0
-        if not index or any("start:" in line for line in self.lines[index - 3 : index]):
+        if not index or any("start:" in line for line in self.lines[index - 3 : index + 20]):
             return False
         self._insert(index, ["    hours: 4", f"    start: 2026-12-05T20:00Z {self._mark()}"])
         return True
@@ -414,7 +414,7 @@ def test_round_trip(seed: int, tmp_path: Path) -> None:
 
     # nothing else moves: what is not as it was follows the draft
     for place in {*ours, *now}:
-        if place[0] != "waves" and ours.get(place) != now.get(place):
+        if place[0] != "waves" and ours.get(place) != now.get(place) and now.get(place) != {}:
             assert drafted.get(place) != new.get(place), f"moved for no reason: {place}"
             assert now.get(place) in (new.get(place), None) or place[-1] == "reader", place
     theirs = Counter(base.split("\n"))

@@ -323,3 +323,14 @@ def test_nonsense_is_left_alone() -> None:
         edited: Any = sub(BASE, (old, new))
         got = merging.merge(BASE, edited, sub(BASE, ('digest: "1"', 'digest: "2"')))
         assert new in got.text and 'digest: "2"' in got.text
+
+
+def test_kinds_of_objects_come_and_go_with_their_comment() -> None:
+    kinds = BASE[BASE.index("  keys:") :]
+    base = sub(BASE, ("  keys:", "  # keys: remade\n  keys:"))
+    other = sub(base, ("cpus: 2", "cpus: 8"))
+    new = sub(base, ("  # keys: remade\n" + kinds, "  # topics\n  topics:\n    t: {decision: leave}\n"))
+    got = merged(other, new, base)
+    assert got.text == sub(other, ("  # keys: remade\n" + kinds, "  # topics\n  topics:\n    t: {decision: leave}\n"))
+    noted = sub(base, ("  keys:", "  keys: # ask Anne"))
+    assert "  keys: {} # ask Anne\n" in merged(noted, new, base).text

@@ -39,6 +39,16 @@ MODULES = """
         days: 7
 """
 
+PROBE = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Probe
+      ansible.builtin.include_role:
+        name: cloudexit.flexible_engine.assess
+        tasks_from: probe
+"""
+
 
 @pytest.fixture
 def tenants() -> Iterator[Tenants]:
@@ -56,6 +66,17 @@ def test_probes_and_load(playbook: Playbook, tenants: Tenants, tmp_path: Path) -
     found = observations.loads(observations.Metrics, (tmp_path / "acme.metrics.json").read_bytes(), "it")
     assert len(found.servers) == 3
     assert tenants.server.writes() == []
+
+
+def test_probes_of_the_role(playbook: Playbook, tenants: Tenants, tmp_path: Path) -> None:
+    play = tmp_path / "probe.yml"
+    play.write_text(PROBE)
+    extra = {"assess_auth": tenants.auth("t001"), "assess_region": REGION, "assess_tenant": "acme"}
+    done = playbook(str(play), extra=extra).ok()
+    probes = json.loads((tmp_path / "acme.probes.json").read_text())
+    assert {probe["status"] for probe in probes} == {"yes", "no", "unknown"}
+    assert "service_rds: yes: It answers." in done.output and done.changed == 1
+    assert playbook(str(play), extra=extra).ok().changed == 0
 
 
 def test_a_tenant_of_flexible_engine_is_assessed(playbook: Playbook, tenants: Tenants, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ MORE = {
     "/balancer/v2.0/lbaas/l7policies": "l7policies",
     "/dns/v2/zones": "zones",
     "/dns/v2/recordsets": "recordsets",
+    "/dns/v2/reverse/floatingips": "pointers",
     "/heat/v1/stacks": "stacks",
     "/key/v1/secrets": "secrets",
 }
@@ -172,6 +173,7 @@ class FakeCloud:
             "/compute/v2.1/limits": {"maxTotalCores": 20, "totalCoresUsed": 2},
             "/volume/v3/limits": {"maxTotalVolumes": 10, "totalVolumesUsed": 1},
         }
+        self.private_records: dict[str, list[dict[str, Any]]] = {}
         self.quota: dict[str, int] = {"network": 100, "port": 500}
         self._lock = threading.Lock()
         fake = self
@@ -283,6 +285,8 @@ class FakeCloud:
         if path.startswith("/balancer/v2.0/lbaas/pools/"):
             pools = [row for row in self.objects[project]["pools"] if row["id"] == path.split("/")[-2]]
             return self._failed("members", query) or (200, {"members": pools[0]["all_members"]}, {})
+        if path.startswith("/dns/v2/zones/") and path.endswith("/recordsets"):
+            return 200, {"recordsets": self.private_records[path.split("/")[-2]]}, {}
         kind = "containers" if path == OPTIONAL["object-store"] else (LISTS | MORE).get(path)
         if kind is None or kind not in self.objects[project]:
             return 404, {"error": {"message": f"no {path}"}}, {}
@@ -303,6 +307,8 @@ class FakeCloud:
         if failed is not None:
             return failed
         rows = self.objects[project][kind]
+        if kind == "zones":
+            rows = [row for row in rows if row.get("zone_type", "public") == query.get("type", "public")]
         start = int(query.get("offset", 0))
         if "marker" in query:
             start = 1 + [_marker(row) for row in rows].index(query["marker"])
@@ -310,7 +316,7 @@ class FakeCloud:
         page = rows[start : start + size]
         if kind == "containers":
             return (200, page, {}) if page else (204, b"", {})
-        answer: dict[str, Any] = {kind: page}
+        answer: dict[str, Any] = {"floatingips" if kind == "pointers" else kind: page}
         if start + size < len(rows) and self.announce:
             following = f"{path}?limit={size}&marker={_marker(page[-1])}"
             if kind in ("images", "secrets"):

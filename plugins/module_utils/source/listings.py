@@ -57,7 +57,8 @@ class Listing:
     size_gib, size_mib or size_bytes. drop: more keys that change by themselves. optional: 404 means that the cloud does
     not have it, which is no fault. one: the answer is one object (a mapping) and no list; without an id it gets the
     project's. headers: more of them. own: only rows of the project (by project_id or tenant_id) count.
-    ordered: keys of lists whose order means something; all other lists are sorted.
+    ordered: keys of lists whose order means something; all other lists are sorted. extra: a further list of a kind that
+    not every cloud knows; 400 and 404 mean that there is none. where: with `per`, which of those objects count.
     """
 
     kind: str
@@ -83,6 +84,8 @@ class Listing:
     headers: Mapping[str, str] = field(default_factory=dict)
     own: bool = False
     ordered: tuple[str, ...] = ()
+    extra: bool = False
+    where: Callable[[Mapping[str, Any]], bool] | None = None
 
     @property
     def marker(self) -> str:
@@ -112,6 +115,13 @@ def _secret(row: dict[str, Any]) -> dict[str, Any] | None:
     kept = {key: value for key, value in row.items() if key not in ("secret_ref", "secret_type")}
     ident = reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else row.get("id")
     return {**kept, "id": ident, "type": row.get("secret_type")}
+
+
+def _pointer(row: dict[str, Any]) -> dict[str, Any] | None:
+    """The name that a public address has, as a record; most have none."""
+    if not row.get("ptrdname"):
+        return None
+    return {"id": row.get("id"), "name": row["ptrdname"], "type": "PTR", "records": [row.get("address")]}
 
 
 SERVICES: tuple[Service, ...] = (
@@ -250,6 +260,17 @@ OPENSTACK: tuple[Listing, ...] = (
         "recordsets",
         fields={"parent": "zone_id"},
         drop=("action", "version"),
+    ),
+    # The same of Flexible Engine: private zones are lists of their own, and so are the names of public addresses
+    Listing("dns_zones", "dns", "/zones", "zones", {"type": "private"}, extra=True),
+    Listing("dns_records", "dns", "/reverse/floatingips", "floatingips", convert=_pointer, extra=True),
+    Listing(
+        "dns_records",
+        "dns",
+        "/zones/{parent}/recordsets",
+        "recordsets",
+        per="dns_zones",
+        where=lambda zone: zone.get("zone_type") == "private",
     ),
     # Object Storage API v1: the account's listing
     Listing(

@@ -181,6 +181,8 @@ class Reader:
         except _Absent:
             result.absent = True
         except Exception as exc:
+            if listing.extra and isinstance(exc, _Refused):
+                return Rows(absent=True)
             error = translate(exc, "")
             if not isinstance(error, CloudExitError):
                 raise
@@ -195,11 +197,11 @@ class Reader:
         result = Rows(absent=parents.absent)
         if parents.reason:
             result.reason = f"{listing.per.replace('_', ' ')} could not be read: {parents.reason}"
-        for number, ident in enumerate(sorted(parents.rows)):
+        idents = sorted(i for i, row in parents.rows.items() if listing.where is None or listing.where(row))
+        for number, ident in enumerate(idents):
             if number >= MAX_PARENTS:
                 result.reason = result.reason or (
-                    f"only those of the first {MAX_PARENTS} of {len(parents.rows)} {listing.per.replace('_', ' ')} "
-                    "are read"
+                    f"only those of the first {MAX_PARENTS} of {len(idents)} {listing.per.replace('_', ' ')} are read"
                 )
                 break
             found = self.list(listing, ident)
@@ -320,7 +322,10 @@ class Reader:
             )
 
         answer = self.answer(
-            listing.kind, listing.service, lambda: _decoded(call(), optional=listing.optional), patient=patient
+            listing.kind,
+            listing.service,
+            lambda: _decoded(call(), optional=listing.optional or listing.extra),
+            patient=patient,
         )
         with self._lock:
             self._alive.add(listing.service)

@@ -95,6 +95,7 @@ def make(
         states: dict[str, estates.ReadState] = {"rds": "not_read", "dns": "partial", "waf": "absent"}
         services = [replace(service, state=states.get(service.name, service.state)) for service in services]
         services.append(estates.Service("quantum-annealer" + (HOSTILE if hostile else ""), "not_read", []))
+    items = [item for item in items if read[item.kind] in ("complete", "partial")]
     counts = {kind: count for kind, count in counts.items() if read[kind] in ("complete", "partial")}
     return assessments.Assessment(
         kind=assessments.KIND,

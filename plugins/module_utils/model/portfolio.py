@@ -30,6 +30,7 @@ class Figures:
     cpus: int = field(default=0, metadata=doc("virtual CPUs"))
     memory_mib: int = field(default=0, metadata=doc("memory, MiB"))
     disk_gib: int = field(default=0, metadata=doc("volumes of the servers, GiB"))
+    at_least: bool = field(default=False, metadata=doc("whether there may be more, since not all could be read"))
     ready: int = field(default=0, metadata=doc("workloads that are ready"))
     ready_with_changes: int = field(default=0, metadata=doc("workloads that are ready with changes"))
     not_ready: int = field(default=0, metadata=doc("workloads that are not ready"))

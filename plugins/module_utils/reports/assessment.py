@@ -101,6 +101,22 @@ def complete(assessment: assessments.Assessment) -> bool:
     return not unread(assessment) and not {"not_read", "partial"}.intersection(assessment.read.values())
 
 
+def sized(assessment: assessments.Assessment) -> bool:
+    """Whether the volumes of all workloads are known, so that their sum is one."""
+    return assessment.read.get("volumes", "complete") == "complete" and not any(
+        "disks" in w.missing for w in assessment.workloads
+    )
+
+
+def at_least(words: Words, gib: float, known: bool) -> str:
+    """Markup of a sum of sizes; where not all that it is made of is known, it says so."""
+    if known:
+        return text(words.size(gib))
+    if not gib:
+        return f"<small>{text(words('not known'))}</small>"
+    return f"{text(words.size(gib))}<small> {text(words('at least'))}</small>"
+
+
 def _by_rule(findings: Iterable[estates.Finding]) -> dict[tuple[str, str], list[estates.Finding]]:
     found: dict[tuple[str, str], list[estates.Finding]] = defaultdict(list)
     for finding in findings:
@@ -221,9 +237,16 @@ def _verdicts(p: _Page) -> list[tuple[str, str]]:
     if not complete(a):
         said.append(("unknown", t("Not all of the tenant could be read: there may be more than is listed here")))
     if found["not_ready"]:
-        said.append(("bad", t("{n} of {all} workloads cannot move as they are", n=found["not_ready"], all=whole)))
+        said.append(
+            ("bad", t.labelled(t("Cannot move as they are"), t("{n} of {all}", n=found["not_ready"], all=whole)))
+        )
     if found["unknown"]:
-        said.append(("unknown", t("{n} of {all} cannot be judged for lack of data", n=found["unknown"], all=whole)))
+        said.append(
+            (
+                "unknown",
+                t.labelled(t("Cannot be judged for lack of data"), t("{n} of {all}", n=found["unknown"], all=whole)),
+            )
+        )
     wanted = waiting(a)
     if wanted:
         said.append(("plain", t.labelled(t("Decisions wanted from the customer"), t.number(wanted))))
@@ -266,7 +289,7 @@ def _cards(p: _Page) -> str:
             ),
             (
                 text(t("Volumes")),
-                text(t.size(sum(w.disk_gib for w in a.workloads))),
+                at_least(t, sum(w.disk_gib for w in a.workloads), sized(a)),
                 text(t.count(sum(w.disks for w in a.workloads), "volume")),
             ),
             (text(t("Ready")), f"{text(t.number(found['ready']))}{of}",
@@ -409,7 +432,8 @@ def _decisions(p: _Page) -> str:
 
 def _with_reasons(t: Words, w: assessments.Workload) -> str:
     if t.language == "fr" and len(w.reasons_fr) == len(w.reasons):
-        reasons = "; ".join(text(reason) for reason in w.reasons_fr)
+        pairs = zip(w.reasons, w.reasons_fr, strict=True)
+        reasons = "; ".join(t.either(reason, other if other != reason else "") for reason, other in pairs)
     else:
         reasons = "; ".join(t.told(reason) for reason in w.reasons)
     return name(w.name or w.host) + (f" <span class=quiet>– {reasons}</span>" if reasons else "")
@@ -433,7 +457,7 @@ def _item(t: Words, item: assessments.Item) -> str:
 def _to_fill(p: _Page) -> str:
     if not p.a.to_fill:
         return ""
-    entries = "".join(f"<li><code>{text(entry)}</code></li>" for entry in p.a.to_fill[:MOST_ROWS])
+    entries = "".join(f"<li><code>{p.t.told(entry)}</code></li>" for entry in p.a.to_fill[:MOST_ROWS])
     return f"<p>{text(p.t('The plan cannot be used before these places are filled in.'))}</p><ul>{entries}</ul>"
 
 
@@ -518,13 +542,14 @@ def _workload(p: _Page, w: assessments.Workload) -> str:
     answer = "" if w.answer == "not_asked" else f"<br>{pill(w.answer, t(w.answer))}"
     moves = "" if w.move == "none" else f"<br><span class=quiet>{text(t('drafted to move'))}</span>"
     addresses = ", ".join(w.addresses[:4]) + (", …" if len(w.addresses) > 4 else "")
+    size = t("not known") if "disks" in w.missing else t.size(w.disk_gib)
     os = text(w.os) if w.os else f"<span class=quiet>{text(t('not known'))}</span>"
     return (
         f'<tr data-r="{w.readiness}" data-d="{w.destination}"><th scope="row">{name(w.name or w.host)}'
         f"<br><span class=quiet>{text(addresses)}</span></th><td>{readiness_pill(w.readiness, t)}{sure}{missing}</td>"
         f"<td>{os}<br><span class=quiet>{text(w.status)}</span></td>{number_cell(cpus, w.cpus)}"
         f"{number_cell(memory, w.memory_mib)}"
-        f"{number_cell(text(f'{w.disks} · {t.size(w.disk_gib)}'), w.disk_gib)}"
+        f"{number_cell(text(f'{w.disks} · {size}'), w.disk_gib)}"
         f"<td>{text(t(w.destination))}{answer}{moves}</td><td>{name(w.group) if w.group else '–'}</td>"
         f"<td>{name(w.wave) if w.wave else '–'}</td></tr>"
     )

@@ -318,8 +318,9 @@ TEXTS: dict[str, str] = {
     "{n} more are in no wave": "{n} autres dans aucune vague",
     "{n} more are in the tables beside this report.": "{n} autres sont dans les tableaux joints à ce rapport.",
     "{n} of the facts": "{n} des faits",
-    "{n} of {all} cannot be judged for lack of data": "{n} sur {all} ne peuvent être jugées faute de données",
-    "{n} of {all} workloads cannot move as they are": "{n} charges sur {all} ne peuvent pas migrer telles quelles",
+    "Cannot be judged for lack of data": "Impossibles à juger faute de données",
+    "Cannot move as they are": "Ne peuvent pas migrer telles quelles",
+    "{n} of {all}": "{n} sur {all}",
 }
 
 TOLD: dict[str, str] = {
@@ -354,5 +355,36 @@ TOLD: dict[str, str] = {
     "To the firewall.": "Vers le pare-feu.",
     "What they made is listed by itself.": "Ce qu’elles ont créé est listé séparément.",
     "With the other end.": "Avec l’autre extrémité.",
+    "Attached to no server: attach it to one if it is to move.": (
+        "Attaché à aucun serveur : l’attacher à un serveur s’il doit migrer."
+    ),
+    "It holds a virtual address.": "Il porte une adresse virtuelle.",
+    "Nothing uses it.": "Rien ne l’utilise.",
+    "It is the cloud's own.": "Appartient au cloud lui-même.",
+    "No workload that moves is on it.": "Aucune charge qui migre n’y est.",
+    "not in the plan any more": "n’est plus dans le plan",
+    "kept in the plan, since it was edited": "reste dans le plan, car modifié à la main",
+    "removed from the plan": "retiré du plan",
+    "people removed its workload from the plan": "sa charge a été retirée du plan à la main",
+    "decision: move": "décision : déplacé",
+    "decision: translate": "décision : transposé",
+    "decision: replace": "décision : remplacé",
+    "decision: recreate": "décision : recréé à la main",
+    "decision: leave": "décision : abandonné sur place",
+    "decision: customer": "décision : au choix du client",
 }
-"""Notes of kinds (model/kinds.py) in French."""
+"""Notes of kinds (model/kinds.py) and of objects in the plan, in French."""
+
+PATTERNS: tuple[tuple[str, str], ...] = (
+    (r"It belongs to (.+)\.", "Appartient à {0}."),
+    (r"workload (\S+)", "charge {0}"),
+    (r"workload (\S+), not moved", "charge {0}, non migrée"),
+    (r"workload (\S+) follows", "la charge {0} suit"),
+    (r"workload (\S+) was edited: compare it", "la charge {0} a été modifiée à la main : la comparer"),
+    (
+        r"workload (\S+) is kept in the plan, since it was edited",
+        "la charge {0} reste dans le plan, car modifiée à la main",
+    ),
+    (r"(\S+): must not be empty", "{0} : ne doit pas être vide"),
+)
+"""Texts with something of the tenant in them."""

@@ -83,6 +83,7 @@ def figures(assessment: assessments.Assessment) -> portfolios.Figures:
         cpus=sum(w.cpus for w in a.workloads),
         memory_mib=sum(w.memory_mib for w in a.workloads),
         disk_gib=sum(w.disk_gib for w in a.workloads),
+        at_least=not pages.complete(a) or not pages.sized(a),
         **pages.by_readiness(a.workloads),
         moving=len(moving),
         moving_gib=sum(w.disk_gib for w in moving),
@@ -239,7 +240,8 @@ def _cards(portfolio: portfolios.Portfolio, t: Words) -> str:
     rows, known, found = portfolio.tenants, _known(portfolio), _sum(portfolio)
     whole = sum(found.values())
     of = f"<small> {text(t('of {n}', n=whole))}</small>"
-    less = "" if len(known) == len(rows) else f"<small> {text(t('at least'))}</small>"
+    whole_known = len(known) == len(rows) and not any(found.at_least for found in known)
+    less = "" if whole_known else f"<small> {text(t('at least'))}</small>"
     made = text(t("of {n}", n=t.count(len(known), "tenant")))
     dated = sorted((row.days_left, row.deadline, row.name) for row in rows if row.days_left is not None)
     left, day = ("–", text(t("No deadline is given.")))
@@ -270,7 +272,7 @@ def _cards(portfolio: portfolios.Portfolio, t: Words) -> str:
                 text(t.number(sum(found.decisions for found in known))) + less,
                 text(t("in {n}", n=t.count(sum(bool(found.decisions) for found in known), "tenant"))),
             ),
-            (text(t("Volumes")), text(t.size(sum(found.disk_gib for found in known))) + less, made),
+            (text(t("Volumes")), pages.at_least(t, sum(found.disk_gib for found in known), whole_known), made),
             (
                 text(t("Workloads")),
                 text(t.number(whole)) + less,
@@ -396,7 +398,7 @@ def _row(row: portfolios.Tenant, t: Words) -> str:
         f"{pages.number_cell(text(t.number(f.workloads)), f.workloads)}"
         f'<td class="end">{pages.readiness_bar(found)}<span class=quiet>{told}</span></td>'
         f"{pages.number_cell(text(t.number(f.decisions)), f.decisions)}"
-        f"{pages.number_cell(text(t.size(f.disk_gib)), f.disk_gib)}"
+        f"{pages.number_cell(pages.at_least(t, f.disk_gib, not f.at_least), f.disk_gib)}"
         f"{pages.number_cell(text(t.number(f.waves)) + (length if f.waves else ''), f.waves)}"
         f"<td>{end}{in_time}</td>{due}</tr>"
     )

@@ -8,6 +8,7 @@ What other documents say in English only is shown as it is, and marked as Englis
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Literal, get_args
 
@@ -51,6 +52,13 @@ _MONTHS = {
 }
 
 
+def _by_pattern(given: str) -> str:
+    for pattern, french_text in french.PATTERNS:
+        if match := re.fullmatch(pattern, given):
+            return french_text.format(*match.groups())
+    return ""
+
+
 class Words:
     """How things are said in one language. All methods return plain text, but `told`, which returns markup."""
 
@@ -74,7 +82,7 @@ class Words:
         """Markup: a text that another document gave in English."""
         if not self._french or not given:
             return markup.text(given)
-        known = french.TOLD.get(given)
+        known = french.TOLD.get(given) or _by_pattern(given)
         return markup.text(known) if known else f'<span lang="en">{markup.text(given)}</span>'
 
     def either(self, english: str, other: str) -> str:

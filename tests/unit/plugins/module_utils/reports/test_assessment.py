@@ -147,6 +147,18 @@ def test_good_is_said_only_where_everything_is_known_and_good() -> None:
     assert verdicts(small(services=[estates.Service("waf", "absent", [])])) == ["good"]
 
 
+def test_sizes_that_are_not_known_are_not_nought() -> None:
+    base = small()
+    unsized = [replace(w, missing=["disks"], disk_gib=0) for w in base.workloads]
+    page = Page(report.render(replace(base, workloads=unsized), "en"))
+    assert "0\u00a0GiB" not in page.sections["workloads"] and "not known" in page.sections["workloads"]
+    assert "<strong><small>not known</small></strong>" in report.render(replace(base, workloads=unsized), "en")
+    one = replace(base, workloads=[replace(base.workloads[0], disk_gib=40), unsized[1]])
+    assert "40\u00a0GiB<small> at least</small>" in report.render(one, "en")
+    assert "at least" not in report.render(base, "en")
+    assert "at least" in report.render(replace(base, read={**base.read, "volumes": "partial"}), "en")
+
+
 def test_unknown_is_a_sign_and_a_word_and_never_green() -> None:
     source = report.render(small(workloads=[replace(w, readiness="unknown") for w in small().workloads]), "en")
     assert source.count('<span class="pill unknown">? unknown</span>') >= 3

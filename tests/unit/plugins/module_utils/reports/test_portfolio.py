@@ -17,8 +17,10 @@ import pytest
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import portfolio as portfolios
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import portfolio as report
 from tests.assessments import HOSTILE_NAMES, make
+from tests.conftest import ROOT
 
 TODAY = date(2027, 2, 1)
 
@@ -179,3 +181,12 @@ def test_csv_has_a_row_a_tenant() -> None:
 def test_no_tenants_at_all() -> None:
     empty = portfolios.Portfolio(kind=portfolios.KIND, version=1, today="2027-02-01", tenants=[])
     assert "verdict good" not in report.render(empty, "en") and "0\u00a0tenants" in report.render(empty, "en")
+
+
+@pytest.mark.parametrize(
+    ("page", "document"), [("assessment.md", assessments.Assessment), ("portfolio.md", portfolios.Portfolio)]
+)
+def test_the_manual_lists_every_key(page: str, document: type) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for path, kind, default, meaning in schema.describe(document):
+        assert f"| `{path}` | {kind} | {default} | {meaning} |" in text, "run tests/tools/tables.py"

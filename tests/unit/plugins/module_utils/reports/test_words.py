@@ -77,8 +77,15 @@ def test_notes_of_kinds_have_their_french() -> None:
     assert {kind.note for kind in kinds.KINDS.values() if kind.note} <= set(french.TOLD)
 
 
+def test_patterns_fill_what_they_took() -> None:
+    for pattern, other in french.PATTERNS:
+        assert re.compile(pattern).groups == len(re.findall(r"\{\d\}", other)) == 1
+
+
 def test_what_is_not_known_is_told_as_it_is_and_marked() -> None:
     assert FR.told("To the firewall.") == "Vers le pare-feu."
+    assert FR.told("workload <b> follows") == "la charge &lt;b&gt; suit"
+    assert FR.told("workload a b follows") == '<span lang="en">workload a b follows</span>'
     assert FR.told("<b>odd</b>") == '<span lang="en">&lt;b&gt;odd&lt;/b&gt;</span>'
     assert EN.told("<b>odd</b>") == "&lt;b&gt;odd&lt;/b&gt;"
     assert FR.either("seen", "vu") == "vu" and EN.either("seen", "vu") == "seen"

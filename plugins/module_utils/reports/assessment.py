@@ -550,8 +550,8 @@ def _workload(p: _Page, w: assessments.Workload) -> str:
         f"<td>{os}<br><span class=quiet>{text(w.status)}</span></td>{number_cell(cpus, w.cpus)}"
         f"{number_cell(memory, w.memory_mib)}"
         f"{number_cell(text(f'{w.disks} · {size}'), w.disk_gib)}"
-        f"<td>{text(t(w.destination))}{answer}{moves}</td><td>{name(w.group) if w.group else '–'}</td>"
-        f"<td>{name(w.wave) if w.wave else '–'}</td></tr>"
+        f"<td>{text(t(w.destination))}{answer}{moves}</td><td>{text(w.group or '–')}</td>"
+        f"<td>{text(w.wave or '–')}</td></tr>"
     )
 
 

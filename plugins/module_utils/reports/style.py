@@ -147,6 +147,8 @@ th[aria-sort=descending] button::after{content:" ↓";color:var(--ink)}
 tbody th{font-size:inherit;color:inherit;padding:9px 12px 9px 4px;white-space:normal;vertical-align:top;
 overflow-wrap:anywhere;min-width:150px}
 tbody tr:last-child th{border-bottom:0}
+.wide td{overflow-wrap:break-word}
+.wide td li,.wide td bdi{overflow-wrap:anywhere}
 td.end{min-width:120px}
 td details{margin:0}td summary{padding:2px 0}td p{margin:0 0 4px}
 td .quiet,th .quiet{font-weight:400;font-size:13px}

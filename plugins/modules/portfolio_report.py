@@ -102,6 +102,7 @@ failures:
 
 import os
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -116,6 +117,8 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     directory = os.path.abspath(params["directory"])
     today = params["today"] or f"{datetime.now(timezone.utc):%Y-%m-%d}"
     given = [portfolio_report.Given(**tenant) for tenant in params["tenants"]]
+    if module.check_mode:  # what was not there before has not been written by the tasks before this one either
+        given = [replace(tenant, fresh=tenant.fresh and os.path.exists(tenant.assessment)) for tenant in given]
     portfolio = portfolio_report.gather(given, today, dest=directory)
     languages = list(dict.fromkeys(params["languages"]))
     files = portfolio_report.files(portfolio, directory, languages=languages)

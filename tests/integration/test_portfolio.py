@@ -114,6 +114,7 @@ def test_ten_tenants(playbook: Playbook, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_a_hundred_tenants(playbook: Playbook, tmp_path: Path) -> None:
     assess_all(playbook, tmp_path, 100, forks=8)
 

@@ -60,6 +60,13 @@ def test_check_apply_apply_again(call_module: Any, tmp_path: Path) -> None:
     assert tomorrow["changed"]
 
 
+def test_check_mode_blames_no_tenant_for_what_was_not_written(call_module: Any, tmp_path: Path) -> None:
+    tenant = {"name": "acme", "assessment": str(tmp_path / "acme.assessment.json")}
+    params = {"tenants": [tenant], "directory": str(tmp_path), "today": "2027-06-20"}
+    assert call_module("portfolio_report", params, check=True)["states"] == {"not_assessed": 1}
+    assert "There is no assessment" in call_module("portfolio_report", params)["failures"]["acme"]
+
+
 def test_two_of_one_name_are_no_tenant(call_module: Any, tmp_path: Path) -> None:
     twice = given(tmp_path)[1:2] * 2
     done = call_module("portfolio_report", {"tenants": twice, "directory": str(tmp_path), "today": "2027-06-20"})

@@ -386,5 +386,9 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         "la charge {0} reste dans le plan, car modifiée à la main",
     ),
     (r"(\S+): must not be empty", "{0} : ne doit pas être vide"),
+    (
+        r"(\S+): must be set: the target network for '(.+)', which moving workloads use",
+        "{0} : à fixer : le réseau cible de {1}, que des charges à migrer utilisent",
+    ),
 )
 """Texts with something of the tenant in them."""

@@ -426,7 +426,8 @@ def _decisions(p: _Page) -> str:
             f"{_notes(t, found)}{_list(p, [_item(t, item) for item in found])}</li>"
             for kind, found in items.items()
         )
-        parts.append(f"<h3>{text(t('Objects that wait for the customer’s word'))}</h3><ul class=rules>{entries}</ul>")
+        title = t("Objects that wait for the customer's word")
+        parts.append(f"<h3>{text(title)}</h3><ul class=rules>{entries}</ul>")
     return "".join(parts)
 
 

@@ -70,8 +70,8 @@ CODES: dict[str, tuple[str, str]] = {
     "bound rate": ("the rate of the copy", "le débit de la copie"),
     "bound slots": ("how many are copied at once", "le nombre de copies simultanées"),
     "bound workload": ("its largest workload", "sa plus grande charge"),
-    "bound window_too_short": ("no window is long enough for it", "aucune fenêtre n’est assez longue"),
-    "bound too_large": ("its group is beyond the limits of a wave", "son groupe dépasse les limites d’une vague"),
+    "bound window_too_short": ("no window is long enough for it", "aucune fenêtre n'est assez longue"),
+    "bound too_large": ("its group is beyond the limits of a wave", "son groupe dépasse les limites d'une vague"),
     "bound no_window_left": ("no window is left for it", "il ne reste plus de fenêtre"),
     "kind services": ("services", "services"),
     "kind tenant": ("tenant", "tenant"),
@@ -110,14 +110,14 @@ TEXTS: dict[str, str] = {
     "All are assessed, and all will be out in time": "Tous sont évalués, et tous seront sortis à temps",
     "Assessed": "Évalués",
     "Could be read in part only": "Lus en partie seulement",
-    "Could not be assessed": "N’ont pas pu être évalués",
+    "Could not be assessed": "N'ont pas pu être évalués",
     "Days are counted from {day}.": "Les jours sont comptés depuis le {day}.",
     "Deadline": "Échéance",
     "Decisions wanted": "Décisions attendues",
     "Expected end": "Fin prévue",
     "In time": "À temps",
     "In time says yes only where all is read, decided and in a wave that has a window.": (
-        "À temps n’est dit que si tout est lu, décidé et dans une vague qui a une fenêtre."
+        "À temps n'est dit que si tout est lu, décidé et dans une vague qui a une fenêtre."
     ),
     "Next deadline": "Prochaine échéance",
     "Not assessed yet": "Pas encore évalués",
@@ -126,9 +126,9 @@ TEXTS: dict[str, str] = {
     "Portfolio": "Portefeuille",
     "Tenant": "Tenant",
     "Tenants": "Tenants",
-    "Tenants that wait for a decision": "Tenants en attente d’une décision",
+    "Tenants that wait for a decision": "Tenants en attente d'une décision",
     "Tenants without figures, not counted here": "Tenants sans chiffres, non comptés ici",
-    "The figures are those of an earlier assessment.": "Les chiffres sont ceux d’une évaluation antérieure.",
+    "The figures are those of an earlier assessment.": "Les chiffres sont ceux d'une évaluation antérieure.",
     "What is missing": "Ce qui manque",
     "Will not be out in time": "Ne seront pas sortis à temps",
     "end not known": "fin inconnue",
@@ -141,10 +141,10 @@ TEXTS: dict[str, str] = {
     "{partial} in part, {failed} failed, {none} not yet": "{partial} en partie, {failed} en échec, {none} pas encore",
     "# of # shown": "# sur # affichées",
     "All that matters is known, and nothing has to be changed.": (
-        "Tout ce qui compte est connu, et rien n’est à changer."
+        "Tout ce qui compte est connu, et rien n'est à changer."
     ),
     "Assessment of {tenant}": "Évaluation de {tenant}",
-    "Assessment report": "Rapport d’évaluation",
+    "Assessment report": "Rapport d'évaluation",
     "Before and after": "Avant et après",
     "Bound by": "Limitée par",
     "Contents": "Sommaire",
@@ -152,18 +152,18 @@ TEXTS: dict[str, str] = {
     "Dependencies between workloads: {edges} between {n}. The table below says the same.": (
         "Dépendances entre les charges : {edges} entre {n}. Le tableau ci-dessous dit la même chose."
     ),
-    "Dependencies that lead out": "Dépendances vers l’extérieur",
+    "Dependencies that lead out": "Dépendances vers l'extérieur",
     "Destination": "Destination",
     "Drafted to move": "Prévues pour migrer",
     "Drafted to move, but in no wave; no time is counted for: {n}": (
-        "Prévues pour migrer mais dans aucune vague ; aucun temps n’est compté pour : {n}"
+        "Prévues pour migrer mais dans aucune vague ; aucun temps n'est compté pour : {n}"
     ),
     "Drawing of the dependencies": "Dessin des dépendances",
     "Estate": "Inventaire",
     "Every service that the cloud names was read completely.": (
         "Tous les services que le cloud annonce ont été lus entièrement."
     ),
-    "Everything else, and what becomes of it": "Tout le reste, et ce qu’il devient",
+    "Everything else, and what becomes of it": "Tout le reste, et ce qu'il devient",
     "Everything is read, and every workload can move as it is": (
         "Tout a été lu, et toutes les charges peuvent migrer telles quelles"
     ),
@@ -172,7 +172,7 @@ TEXTS: dict[str, str] = {
     ),
     "Expected": "Durée prévue",
     "Facts are missing that a judgement needs. It counts as not ready until they are known.": (
-        "Il manque des faits pour juger. Compte comme pas prêt tant qu’ils ne sont pas connus."
+        "Il manque des faits pour juger. Compte comme pas prêt tant qu'ils ne sont pas connus."
     ),
     "Fit to width": "Ajuster à la largeur",
     "Fits": "Tient dans la fenêtre",
@@ -182,14 +182,14 @@ TEXTS: dict[str, str] = {
     "Full size": "Taille réelle",
     "How, and which": "Comment, et lesquels",
     "It can move; what changes is under what somebody must act on or know.": (
-        "Peut migrer ; ce qui change est sous ce qu’il faut traiter ou savoir."
+        "Peut migrer ; ce qui change est sous ce qu'il faut traiter ou savoir."
     ),
     "Joined by": "Liés par",
     "Kind": "Type",
     "Languages": "Langues",
     "Larger": "Agrandir",
     "Made from what the APIs of the source cloud show, read-only. The same estate and plan give the same page.": (
-        "Établi d’après ce que montrent les API du cloud source, en lecture seule. Le même inventaire et le même plan "
+        "Établi d'après ce que montrent les API du cloud source, en lecture seule. Le même inventaire et le même plan "
         "donnent la même page."
     ),
     "Memory": "Mémoire",
@@ -198,28 +198,28 @@ TEXTS: dict[str, str] = {
     "Move groups": "Groupes de bascule",
     "Nine of ten at most": "Neuf fois sur dix au plus",
     "No answer yet: these workloads wait": "Pas encore de réponse : ces charges attendent",
-    "No deadline is given.": "Aucune échéance n’est donnée.",
+    "No deadline is given.": "Aucune échéance n'est donnée.",
     "Not all of the tenant could be read: there may be more than is listed here": (
-        "Le tenant n’a pas pu être lu en entier : il peut y avoir plus que ce qui est listé ici"
+        "Le tenant n'a pas pu être lu en entier : il peut y avoir plus que ce qui est listé ici"
     ),
     "Not known": "Inconnues",
     "Not ready": "Pas prêtes",
     "Nothing is drafted to move yet, so there is no forecast.": (
-        "Rien n’est encore prévu pour migrer, donc il n’y a pas de prévision."
+        "Rien n'est encore prévu pour migrer, donc il n'y a pas de prévision."
     ),
     "Nothing was found that joins workloads. That nothing is known does not mean that there is nothing.": (
-        "Rien n’a été trouvé qui lie des charges. Que rien ne soit connu ne veut pas dire qu’il n’y a rien."
+        "Rien n'a été trouvé qui lie des charges. Que rien ne soit connu ne veut pas dire qu'il n'y a rien."
     ),
     "Nothing.": "Rien.",
     "Object": "Objet",
-    "Objects that wait for the customer’s word": "Objets qui attendent la décision du client",
+    "Objects that wait for the customer's word": "Objets qui attendent la décision du client",
     "Other objects": "Autres objets",
     "Plan": "Plan",
     "Proposed": "Proposition",
     "Rates that are stated and not measured can be wrong by a lot: rehearse.": (
         "Un débit annoncé et non mesuré peut être très faux : faire une répétition."
     ),
-    "Read completely, and the tenant has none of them: {n} more": "Lus entièrement, et le tenant n’en a aucun : {n}",
+    "Read completely, and the tenant has none of them: {n} more": "Lus entièrement, et le tenant n'en a aucun : {n}",
     "Readiness": "Aptitude",
     "Ready": "Prêtes",
     "Search in the table": "Chercher dans le tableau",
@@ -230,17 +230,17 @@ TEXTS: dict[str, str] = {
     "State": "État",
     "Stored": "Stocké",
     "System": "Système",
-    "The cloud does not have here": "Le cloud n’a pas ici",
+    "The cloud does not have here": "Le cloud n'a pas ici",
     "The customer decides where these go": "Le client décide où celles-ci vont",
     "The customer said no to the proposal": "Le client a refusé la proposition",
     "The dependencies as a table": "Les dépendances en tableau",
     "The plan cannot be used before these places are filled in.": (
-        "Le plan n’est pas utilisable avant que ces endroits soient remplis."
+        "Le plan n'est pas utilisable avant que ces endroits soient remplis."
     ),
     "The same as tables and as data": "La même chose en tableaux et en données",
-    "There are no servers in this tenant": "Il n’y a pas de serveur dans ce tenant",
+    "There are no servers in this tenant": "Il n'y a pas de serveur dans ce tenant",
     "These stay in the source and go with it when it is given up. Say so now if something is missed.": (
-        "Ceci reste dans la source et disparaît avec elle. C’est le moment de dire si quelque chose manquera."
+        "Ceci reste dans la source et disparaît avec elle. C'est le moment de dire si quelque chose manquera."
     ),
     "Time in waves": "Durée des vagues",
     "To": "Vers",
@@ -257,20 +257,20 @@ TEXTS: dict[str, str] = {
     "Weaker dependencies that are not drawn": "Dépendances plus faibles non dessinées",
     "Weight": "Poids",
     "What": "Quoi",
-    "What becomes of them": "Ce qu’ils deviennent",
+    "What becomes of them": "Ce qu'ils deviennent",
     "What blocks": "Ce qui bloque",
     "What can move": "Ce qui peut migrer",
     "What changed since the reading before": "Ce qui a changé depuis la lecture précédente",
-    "What could not be read": "Ce qui n’a pas pu être lu",
+    "What could not be read": "Ce qui n'a pas pu être lu",
     "What depends on what": "Ce qui dépend de quoi",
-    "What happened": "Ce qui s’est passé",
-    "What is not known": "Ce qui n’est pas connu",
+    "What happened": "Ce qui s'est passé",
+    "What is not known": "Ce qui n'est pas connu",
     "What is still to be filled in": "Ce qui reste à remplir",
-    "What must be decided": "Ce qu’il faut décider",
-    "What somebody must act on or know": "Ce qu’il faut traiter ou savoir",
+    "What must be decided": "Ce qu'il faut décider",
+    "What somebody must act on or know": "Ce qu'il faut traiter ou savoir",
     "What that did to the plan": "Effet sur le plan",
     "What these hold is not in this report. An empty list and one that could not be read are not the same.": (
-        "Leur contenu n’est pas dans ce rapport. Une liste vide et une liste illisible ne sont pas la même chose."
+        "Leur contenu n'est pas dans ce rapport. Une liste vide et une liste illisible ne sont pas la même chose."
     ),
     "What to do": "À faire",
     "What will be left behind": "Ce qui sera laissé sur place",
@@ -281,11 +281,11 @@ TEXTS: dict[str, str] = {
     "Workload": "Charge",
     "Workloads": "Charges",
     "Workloads of a move group cut over together. What leads out works across both sites until the other end moves.": (
-        "Les charges d’un groupe basculent ensemble. Ce qui en sort fonctionne entre les deux sites jusqu’à la bascule "
-        "de l’autre bout."
+        "Les charges d'un groupe basculent ensemble. Ce qui en sort fonctionne entre les deux sites jusqu'à la bascule "
+        "de l'autre bout."
     ),
     "Workloads stand on a ring, those of a move group side by side. Lines join what depends on each other.": (
-        "Les charges sont sur un anneau, celles d’un groupe côte à côte. Les lignes joignent ce qui dépend de quoi."
+        "Les charges sont sur un anneau, celles d'un groupe côte à côte. Les lignes joignent ce qui dépend de quoi."
     ),
     "Workloads that are not drafted to move": "Charges non prévues pour migrer",
     "Workloads that nothing known joins to another": "Charges que rien de connu ne lie à une autre",
@@ -327,7 +327,7 @@ TOLD: dict[str, str] = {
     "Addresses are kept.": "Les adresses sont gardées.",
     "Another tenant may be behind it.": "Un autre tenant peut être derrière.",
     "As placement rules.": "En règles de placement.",
-    "By a copy from inside.": "Par une copie de l’intérieur.",
+    "By a copy from inside.": "Par une copie de l'intérieur.",
     "By a registry copy.": "Par une copie de registre.",
     "By new addresses.": "Par de nouvelles adresses.",
     "Bytes can be copied to another store.": "Les octets peuvent être copiés vers un autre stockage.",
@@ -336,16 +336,16 @@ TOLD: dict[str, str] = {
     "Data by dump.": "Données par export.",
     "Deploy again from their manifests.": "Redéployer depuis leurs manifestes.",
     "Manual ones keep billing.": "Les sauvegardes manuelles restent facturées.",
-    "Names change addresses on the day.": "Les noms changent d’adresse le jour venu.",
+    "Names change addresses on the day.": "Les noms changent d'adresse le jour venu.",
     "Not portable: data is encrypted anew.": "Non portables : les données sont chiffrées à nouveau.",
     "Not portable; restore what must be kept.": "Non portables ; restaurer ce qui doit être gardé.",
-    "Only the disk as it is moves.": "Seul l’état actuel du disque migre.",
-    "Only those used as templates are worth moving.": "Seules celles qui servent de modèles valent d’être migrées.",
+    "Only the disk as it is moves.": "Seul l'état actuel du disque migre.",
+    "Only those used as templates are worth moving.": "Seules celles qui servent de modèles valent d'être migrées.",
     "Order as much at the target.": "En commander autant à la cible.",
     "Public keys are in the guests already.": "Les clés publiques sont déjà dans les machines.",
     "Restore points are not portable.": "Les points de restauration ne sont pas portables.",
     "Suspend before a move.": "À suspendre avant une migration.",
-    "Their content is not read.": "Leur contenu n’est pas lu.",
+    "Their content is not read.": "Leur contenu n'est pas lu.",
     "Their keys come from the owner.": "Leurs clés viennent du propriétaire.",
     "They cannot be exported.": "Elles ne peuvent pas être exportées.",
     "To an edge gateway.": "Vers une passerelle de bordure.",
@@ -353,16 +353,16 @@ TOLD: dict[str, str] = {
     "To the edge's NAT.": "Vers le NAT de la passerelle.",
     "To the edge's firewall.": "Vers le pare-feu de la passerelle.",
     "To the firewall.": "Vers le pare-feu.",
-    "What they made is listed by itself.": "Ce qu’elles ont créé est listé séparément.",
-    "With the other end.": "Avec l’autre extrémité.",
+    "What they made is listed by itself.": "Ce qu'elles ont créé est listé séparément.",
+    "With the other end.": "Avec l'autre extrémité.",
     "Attached to no server: attach it to one if it is to move.": (
-        "Attaché à aucun serveur : l’attacher à un serveur s’il doit migrer."
+        "Attaché à aucun serveur : l'attacher à un serveur s'il doit migrer."
     ),
     "It holds a virtual address.": "Il porte une adresse virtuelle.",
-    "Nothing uses it.": "Rien ne l’utilise.",
+    "Nothing uses it.": "Rien ne l'utilise.",
     "It is the cloud's own.": "Appartient au cloud lui-même.",
-    "No workload that moves is on it.": "Aucune charge qui migre n’y est.",
-    "not in the plan any more": "n’est plus dans le plan",
+    "No workload that moves is on it.": "Aucune charge qui migre n'y est.",
+    "not in the plan any more": "n'est plus dans le plan",
     "kept in the plan, since it was edited": "reste dans le plan, car modifié à la main",
     "removed from the plan": "retiré du plan",
     "people removed its workload from the plan": "sa charge a été retirée du plan à la main",

@@ -17,6 +17,7 @@ from tests.lab.openstack import bulk
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("without_guests")]
 
 PAGE = 500
+PAGES = {"servers": 200, "ports": 200}  # what takes a service long is asked for in smaller pages
 MIB = 1 << 20
 
 # What is in the databases of the services, by kind of the estate.
@@ -33,6 +34,11 @@ TRUTH = {
     "routers": ("neutron", "SELECT id FROM routers WHERE project_id = '{project}'"),
 }
 RULES = "SELECT id FROM securitygrouprules WHERE project_id = '{project}'"
+
+
+def within(seconds: float) -> float:
+    """What is allowed on a machine whose processors are shared with more work than they can do at once."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,7 @@ def small(tenants: Lab, collections_path: Path, tmp_path_factory: pytest.TempPat
 
 def test_a_thousand_servers_are_assessed_in_three_minutes_and_500_mb(big: tuple[Tenant, Run]) -> None:
     dummy, run = big
-    assert run.seconds <= 180, f"{run.seconds:.1f} s, load {os.getloadavg()[0]:.1f}"
+    assert run.seconds <= within(180), f"{run.seconds:.1f} s, load {os.getloadavg()[0]:.1f}"
     assert run.memory < 500 * 1000 * 1000, f"{run.memory / MIB:.0f} MiB"
     assert run.calls.writes == []
 
@@ -63,11 +69,13 @@ def test_calls_grow_with_pages_and_not_with_objects(big: tuple[Tenant, Run], sma
     estate = tenant.estate()
     listed = [kind for kind, state in estate["read"].items() if state != "absent"]
     found = {kind: len(estate.get(kind) or estate["resources"].get(kind) or ()) for kind in listed}
-    pages = sum(1 + count // PAGE for count in found.values())
+    full = {kind: count // PAGES.get(kind, PAGE) for kind, count in found.items()}
+    pages = len(found) + sum(full.values())
     asked = len(run.calls.all)
     assert asked <= pages + 12, {"calls": run.calls.by_service(), "pages": pages, "found": found}
-    more = sum(found[kind] // PAGE for kind in found)
-    assert asked - len(small[1].calls.all) <= more, "a tenant 33 times as large takes more pages, and nothing else"
+    assert asked - len(small[1].calls.all) <= sum(full.values()), (
+        "a tenant 33 times as large takes more pages, and nothing else"
+    )
     rules = sum(len(group["rules"]) for group in estate["security_groups"])
     assert (sum(found.values()) + rules) / asked >= 20, "twenty times fewer calls than one an object"
 
@@ -129,9 +137,9 @@ def test_every_object_is_in_the_plan_with_what_becomes_of_it(
 def test_a_small_tenant_is_assessed_within_seconds(small: tuple[Tenant, Run]) -> None:
     tenant, run = small
     again = [tenant.assess() for _number in range(2)]
-    assert min(each.seconds for each in (run, *again)) < 6, f"load {os.getloadavg()[0]:.1f}"
+    assert min(each.seconds for each in (run, *again)) < within(6), f"load {os.getloadavg()[0]:.1f}"
     said = [each.played.output.partition(" were read in ")[2].partition(" s ")[0] for each in (run, *again)]
-    assert min(float(seconds) for seconds in said) < 3, f"load {os.getloadavg()[0]:.1f}"
+    assert min(float(seconds) for seconds in said) < within(3), f"load {os.getloadavg()[0]:.1f}"
 
 
 def test_a_second_run_changes_nothing(big: tuple[Tenant, Run], small: tuple[Tenant, Run]) -> None:

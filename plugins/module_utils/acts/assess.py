@@ -263,16 +263,22 @@ def _by_rule(findings: Sequence[estates.Finding]) -> list[str]:
     return lines
 
 
-def _drafted_waves(text: str) -> dict[str, str]:
-    """The wave of each move group in the draft of the time before; what is no draft has none."""
+def _drafted(text: str) -> dict[str, dict[str, str]]:
+    """Of the draft of the time before, the wave of each move group and the group of each server; of no draft, none."""
     found, _problems = document.read(text)
-    waves = found.data.get("waves") if found is not None and isinstance(found.data, dict) else None
+    data = found.data if found is not None and isinstance(found.data, dict) else {}
+    waves, workloads = data.get("waves"), data.get("workloads")
+    groups: dict[str, str] = {}
+    for workload in workloads.values() if isinstance(workloads, dict) else ():
+        source = workload.get("source") if isinstance(workload, dict) else None
+        if isinstance(source, dict) and workload.get("group"):
+            groups[str(source.get("id"))] = str(workload["group"])
     homes: dict[str, str] = {}
     for name, wave in waves.items() if isinstance(waves, dict) else ():
-        groups = wave.get("groups") if isinstance(wave, dict) else None
-        for group in groups if isinstance(groups, list) else ():
+        its = wave.get("groups") if isinstance(wave, dict) else None
+        for group in its if isinstance(its, list) else ():
             homes.setdefault(str(group), str(name))
-    return homes
+    return {"waves": homes, "groups": groups}
 
 
 def draft_plan(
@@ -301,7 +307,7 @@ def draft_plan(
     stem = path[: -len(ending)]
     inputs = draft.inputs(options, given)
     if not force:
-        inputs = dataclasses.replace(inputs, waves=_drafted_waves(writing(f"{stem}.draft.yml", "").before or ""))
+        inputs = dataclasses.replace(inputs, **_drafted(writing(f"{stem}.draft.yml", "").before or ""))
     judgement = judge.judge(estate, inputs)
     drafted = draft.draft(estate, options, judgement)
     text = emit.to_text(drafted.plan, file=os.path.basename(path), remarks=drafted.remarks, to_fill=drafted.open)

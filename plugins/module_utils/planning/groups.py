@@ -48,9 +48,11 @@ def move_groups(
     gib: Mapping[str, int],
     given: Mapping[str, str],
     grouping: Grouping,
+    before: Mapping[str, str] | None = None,
 ) -> MoveGroups:
     """Every host in exactly one group. `gib`: size of each host's volumes. `given`: names that people gave, by host.
 
+    `before`: the names that groups had, by host: a group keeps the one that most of its hosts had.
     The same input gives the same groups, in whatever order it comes.
     """
     known = set(hosts)
@@ -64,7 +66,7 @@ def move_groups(
             clusters.join(edge.a, edge.b)
     _join_soft(clusters, between, grouping)
     _join_alike(clusters, between, grouping)
-    return _named(clusters, between, gib)
+    return _named(clusters, between, gib, {host: name for host, name in (before or {}).items() if host in known})
 
 
 class _Clusters:
@@ -182,9 +184,23 @@ def _join_alike(clusters: _Clusters, edges: Iterable[Edge], grouping: Grouping) 
                 first = host
 
 
-def _named(clusters: _Clusters, edges: Iterable[Edge], gib: Mapping[str, int]) -> MoveGroups:
-    chosen: dict[str, str] = dict(clusters.given)
-    chosen = {root: name for root, name in chosen.items() if root in clusters.members}
+def _kept(clusters: _Clusters, before: Mapping[str, str]) -> dict[str, str]:
+    """Names of the time before: of each, for the group that has most of the hosts that had it, and has few others."""
+    sizes = Counter(before.values())
+    kept = {}
+    for root, members in clusters.members.items():
+        votes = Counter(before[host] for host in members if host in before)
+        for name, count in votes.items():
+            if 2 * count > len(members) and 2 * count > sizes[name]:
+                kept[root] = name
+    return kept
+
+
+def _named(clusters: _Clusters, edges: Iterable[Edge], gib: Mapping[str, int], before: Mapping[str, str]) -> MoveGroups:
+    chosen = {root: name for root, name in clusters.given.items() if root in clusters.members}
+    people = {names.slug(name) for name in chosen.values()}
+    kept = _kept(clusters, before)
+    chosen = {root: name for root, name in kept.items() if names.slug(name) not in people} | chosen
     # names as Ansible groups, where `-` and `_` are one
     taken = {names.slug(name) for name in chosen.values()}
     anchors = {root: min(members, key=natural) for root, members in clusters.members.items()}

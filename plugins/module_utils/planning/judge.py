@@ -46,6 +46,7 @@ class Inputs:
     """What a judgement goes by, besides the estate. Without rules: the built-in ones.
 
     waves: the wave that each move group was drafted into before; it stays there while there is room.
+    groups: the move group that each server, by its id, was drafted into before; a group keeps its name.
     """
 
     policy: policies.Policy = policies.DEFAULT
@@ -57,6 +58,7 @@ class Inputs:
     at_once: int = 0
     rate_mib_s: float = 0.0
     waves: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def judge(estate: estates.Estate, inputs: Inputs | None = None) -> Judgement:
     named = {
         hosts[server.id]: names.slug(server.metadata[key]) for server in estate.servers if server.metadata.get(key)
     }
-    made = grouping.move_groups(list(moving.values()), edges, gib, named, policy.grouping)
+    before = {hosts[ident]: name for ident, name in given.groups.items() if ident in moving}
+    made = grouping.move_groups(list(moving.values()), edges, gib, named, policy.grouping, before)
     schedule = _schedule(given)
     waves = _named(waving.waves(made.groups, schedule, gib=gib, keep=given.waves))
     return Judgement(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,33 @@ def test_one_more_server_moves_no_other_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense: [", "waves: 7", "waves: {a: 1, b: {groups: x}, c: {groups: [[1]]}}", "[]"]
+    "text",
+    [
+        "",
+        "nonsense: [",
+        "waves: 7",
+        "waves: {a: 1, b: {groups: x}, c: {groups: [[1]]}}",
+        "[]",
+        "workloads: {a: 1, b: {source: 2, group: c}, d: {source: {id: [1]}, group: {}}}",
+    ],
 )
 def test_a_draft_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "acme.draft.yml").write_text(text)
     assert waves(tmp_path, estate("web-1")) == {"web": "wave_1"}
+
+
+def test_a_server_that_is_renamed_renames_no_group(tmp_path: Path) -> None:
+    found = estate("shop-web-1", "shop-web-2", "shop-db-3")
+    rule = e.Rule(id="r", direction="ingress", ethertype="IPv4", remote_group_id="sg")
+    found = dataclasses.replace(
+        found,
+        servers=[dataclasses.replace(server, metadata={}) for server in found.servers],
+        ports=[dataclasses.replace(port, security_groups=["sg"]) for port in found.ports],
+        security_groups=[e.SecurityGroup(id="sg", name="shop", rules=[rule])],
+    )
+    before = list(waves(tmp_path, found))
+    assert len(before) == 1
+    others = [dataclasses.replace(s, name="zzz") if s.name != "shop-db-3" else s for s in found.servers]
+    after = dataclasses.replace(found, servers=others)
+    assert list(waves(tmp_path, after)) == before
+    assert list(waves(tmp_path, after, force=True)) != before, "without a draft before, the names are others"

@@ -43,10 +43,12 @@ def made(
     grouping: Grouping = WIDE,
     given: Mapping[str, str] | None = None,
     gib: int = 10,
+    before: Mapping[str, str] | None = None,
 ) -> MoveGroups:
     hosts = [host(name) for name in found]
     given_ = {host(name): group for name, group in (given or {}).items()}
-    return move_groups(hosts, list(edges), dict.fromkeys(hosts, gib), given_, grouping)
+    before_ = {host(name): group for name, group in (before or {}).items()}
+    return move_groups(hosts, list(edges), dict.fromkeys(hosts, gib), given_, grouping, before_)
 
 
 def shown(groups: MoveGroups) -> dict[str, list[str]]:
@@ -162,6 +164,31 @@ def test_names_do_not_shift_when_the_tenant_grows() -> None:
     assert set(small) == {"web", "api", "db"}
     assert set(large) == {"web", "api", "db", "aaa"}
     assert all(set(small[name]) <= set(large[name]) for name in small)
+
+
+def test_a_group_keeps_its_name_when_one_of_it_is_called_otherwise() -> None:
+    names = ["shop-web-1", "shop-web-2", "shop-db-1", "other-1"]
+    edges = [soft(names[0], other) for other in names[1:]]
+    plain = list(shown(made(names, edges)))
+    assert plain != ["shop"]
+    before = dict.fromkeys(names, "shop")
+    assert list(shown(made(names, edges, before=before))) == ["shop"]
+    assert list(shown(made([*names, "new-1"], [*edges, soft(names[0], "new-1")], before=before))) == ["shop"]
+    # not where people say another, where few of it had the name, or where half of those who had it are elsewhere
+    assert list(shown(made(names, edges, before=before, given={"other-1": "desk"}))) == ["desk"]
+    assert list(shown(made(names, edges, before={names[0]: "shop"}))) == plain
+    gone = before | {f"gone-{n}": "shop" for n in range(4)}
+    assert "shop" not in shown(made(list(gone), edges, before=gone))
+
+
+def test_a_name_that_is_kept_is_taken_by_nobody_else() -> None:
+    names = ["a-1", "a-2", "b-1", "b-2"]
+    edges = [soft("a-1", "a-2"), soft("b-1", "b-2")]
+    found = shown(made(names, edges, before={"b-1": "a", "b-2": "a"}))
+    assert found["a"] == ["b-1", "b-2"] and len(found) == 2
+    # and what people call so is theirs
+    found = shown(made(names, edges, before={"b-1": "a", "b-2": "a"}, given={"a-1": "a"}))
+    assert found["a"] == ["a-1", "a-2"] and len(found) == 2
 
 
 def test_lonely_ones_of_one_kind_are_one_group_up_to_the_caps() -> None:

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, observations, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import (
+    document,
+    edit,
+    observations,
+    schema,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
@@ -24,6 +29,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Problem,
     Refused,
 )
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import carry as carrying
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import draft, emit, judge, merge
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import drift as drifting
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import policy as policies
@@ -263,7 +269,7 @@ def _by_rule(findings: Sequence[estates.Finding]) -> list[str]:
     return lines
 
 
-def _drafted(text: str) -> dict[str, dict[str, str]]:
+def _drafted(text: str) -> tuple[dict[str, str], dict[str, str]]:
     """Of the draft of the time before, the wave of each move group and the group of each server; of no draft, none."""
     found, _problems = document.read(text)
     data = found.data if found is not None and isinstance(found.data, dict) else {}
@@ -278,7 +284,21 @@ def _drafted(text: str) -> dict[str, dict[str, str]]:
         its = wave.get("groups") if isinstance(wave, dict) else None
         for group in its if isinstance(its, list) else ():
             homes.setdefault(str(group), str(name))
-    return {"waves": homes, "groups": groups}
+    return homes, groups
+
+
+def _carried(text: str, drafted: draft.Draft, estate: estates.Estate, judgement: judge.Judgement) -> draft.Draft:
+    """The draft with what could not be read now as it was in the draft of the time before."""
+    if all(state in ("complete", "absent") for state in estate.read.values()):
+        return drafted
+    found, problems, root = document.parse(text)
+    plan = plans.parse(found.data)[0] if found is not None and not problems else None
+    if plan is None:
+        return drafted
+    written = edit.Text(text, root)
+    leads = {host: written.lead(("workloads", host)) for host in plan.workloads}
+    remarks = {host: [line.removeprefix("# ") for line in lines] for host, lines in leads.items()}
+    return carrying.carry(drafted, plan, estate, judgement, remarks)
 
 
 def draft_plan(
@@ -306,10 +326,10 @@ def draft_plan(
         )
     stem = path[: -len(ending)]
     inputs = draft.inputs(options, given)
-    if not force:
-        inputs = dataclasses.replace(inputs, **_drafted(writing(f"{stem}.draft.yml", "").before or ""))
-    judgement = judge.judge(estate, inputs)
-    drafted = draft.draft(estate, options, judgement)
+    before = "" if force else writing(f"{stem}.draft.yml", "").before or ""
+    waves, groups = _drafted(before)
+    judgement = judge.judge(estate, dataclasses.replace(inputs, waves=waves, groups=groups))
+    drafted = _carried(before, draft.draft(estate, options, judgement), estate, judgement)
     text = emit.to_text(drafted.plan, file=os.path.basename(path), remarks=drafted.remarks, to_fill=drafted.open)
     base, there = writing(f"{stem}.draft.yml", text), writing(path, text)
     kept = there.before is not None and there.changed and not force and there.before != base.before

@@ -323,6 +323,8 @@ class Editor:
             for i, line in enumerate(self.lines)
             if "decision: " in line and line.startswith("    ") and i not in self.touched
         ]
+        if not found:
+            return False
         index = self.rng.choice(found)
         note = f" {self._mark()}" if self.rng.random() < 0.5 and "#" not in self.lines[index] else ""
         self.lines[index] = re.sub(r"decision: \w+", "decision: customer", self.lines[index]) + note
@@ -466,3 +468,56 @@ def test_every_object_has_a_decision() -> None:
     assert loose <= listed and len(loose) == 3 and len([k for k, _i in listed if k == "volumes"]) == 3
     assert {("networks", n.id) for n in estate.networks if n.id not in plan.networks} <= listed
     assert all(("security_groups", group.id) in listed for group in estate.security_groups)
+
+
+def lacking(*kinds: str) -> Callable[[e.Estate], e.Estate]:
+    """A reading in which these kinds could not be read."""
+
+    def read(estate: e.Estate) -> e.Estate:
+        empty: dict[str, Any] = {kind: [] for kind in kinds if hasattr(estate, kind)}
+        resources = {kind: some for kind, some in estate.resources.items() if kind not in kinds}
+        states: dict[str, e.ReadState] = {**estate.read}
+        states.update(dict.fromkeys(kinds, "not_read"))
+        return replace(estate, read=states, resources=resources, **empty)
+
+    return read
+
+
+OUTAGES: dict[str, Callable[[e.Estate], e.Estate]] = {
+    "servers": lacking("servers"),
+    "volumes": lacking("volumes"),
+    "ports": lacking("ports"),
+    "networks": lacking("networks"),
+    "keys": lacking("keys", "topics", "security_groups"),
+    "compute": lacking("servers", "key_pairs"),
+    "all": lacking("servers", "volumes", "ports", "networks", "security_groups", "floating_ips", *KINDS),
+    "partial": lambda estate: replace(estate, read={**estate.read, "servers": "partial"}, servers=estate.servers[:2]),
+}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("outage", sorted(OUTAGES))
+def test_what_cannot_be_read_is_not_gone(outage: str, edited: bool, tmp_path: Path) -> None:
+    """A service that is down takes nothing out of the plan, and nothing is to be put back when it is up again."""
+    world = World(random.Random(7), servers=8)
+    for _n in range(3):
+        world.loose_volume()
+    estate = world.estate()
+    path = tmp_path / "acme.plan.yml"
+    assess.draft_plan(estate, OPTIONS, str(path))
+    if edited:
+        path.write_text(path.read_text().replace("deadline_s: 300", "deadline_s: 60 # ours") + "# end\n")
+    before = data_of(path.read_text())
+
+    result = assess.draft_plan(OUTAGES[outage](estate), OPTIONS, str(path), previous=estate)
+    during = data_of(path.read_text())
+    assert {**during, "estate": before["estate"]} == before and result.merged.conflicts == []
+    assert {change.op for change in result.assessment.drift} == {"changed"}, "nothing is told to be gone"
+    if outage == "volumes":
+        assert {w.readiness for w in result.assessment.workloads} <= {"unknown", "not_ready"}
+    again = assess.draft_plan(OUTAGES[outage](estate), OPTIONS, str(path), previous=estate)
+    assert not again.changed
+
+    text = path.read_text()
+    assess.draft_plan(estate, OPTIONS, str(path))
+    assert data_of(path.read_text()) == before and (not edited or text.count("# ours") == text.count("deadline_s"))

@@ -26,7 +26,7 @@ HOSTILE_NAMES = (
     "</script></style></svg></title><svg onload=alert(3)>",
     "]]><!--",
     "line\nbreak\ttab\x00nul\x1b[31mred",
-    "‮evil⁦ﬁ" + "\ud800",
+    "\u202eevil\u2066\ufb01" + "\ud800",
     "é" * 300,
     "",
     "@SUM(1+1)*cmd|' /C calc'!A0",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds
@@ -19,7 +20,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "|", "%")
 """What a formula begins with, in one spreadsheet or another."""
 
-Cell = str | int | float | bool | None
+Cell: TypeAlias = "str | int | float | bool | None"
 
 
 def to_csv(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -61,12 +62,16 @@ def _workloads(
     ids = {workload.source.id: host for host, workload in plan.workloads.items()}
     found = dict(plan.workloads)
     kept: list[str] = []
+    gaps: dict[str, list[bool]] = defaultdict(list)
+    for finding in judgement.findings:
+        if finding.severity == "blocker" and finding.subject.kind == "servers":
+            gaps[finding.subject.id].append(finding.data_gap)
     for host, workload in before.workloads.items():
         now = ids.get(workload.source.id)
         if now is None and not _read(estate, "servers"):
             found[host] = workload
             kept.append(host)
-        elif now is not None and _unknown(judgement, workload.source.id, moved=workload.move != "none"):
+        elif now is not None and _unknown(gaps[workload.source.id], moved=workload.move != "none"):
             del found[now]
             found[host] = workload
             kept.append(host)
@@ -76,14 +81,9 @@ def _workloads(
     return {host: found[host] for host in sorted(found, key=lambda host: order[host])}, kept
 
 
-def _unknown(judgement: Judgement, server: str, moved: bool) -> bool:
-    """Whether a server, by its id, does not move for lack of data: for nothing else, where it moved before."""
-    blockers = [
-        finding
-        for finding in judgement.findings
-        if finding.severity == "blocker" and finding.subject.kind == "servers" and finding.subject.id == server
-    ]
-    gaps = [finding.data_gap for finding in blockers]
+def _unknown(gaps: Sequence[bool], moved: bool) -> bool:
+    """Whether a server does not move for lack of data: for nothing else, where it moved before. gaps: its blockers,
+    and of each whether it is such a lack."""
     return bool(gaps) and (all(gaps) if moved else any(gaps))
 
 

@@ -33,7 +33,7 @@ from typing import Any
 
 from tests.bench import common
 from tests.bench.common import CACHE, CHECKOUT, LAB, Sample, row, say, write_result
-from tests.lab import openstack, parts
+from tests.lab import hypervisor, openstack, parts
 from tests.lab.openstack import bulk
 from tests.lab.operator import BIN, COLLECTION, TARGET, clean_env, exports, install
 from tests.lab.paths import DEFAULT_NAME, Instance, running_procs
@@ -258,6 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if started:
         parts.up(instance)
     try:
+        hypervisor.down(instance)  # the guests of the other tenants would take the processors
         bulk.seed(instance)
         return bench(instance, options.pairs, options.big_pairs)
     finally:
@@ -265,6 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parts.down(instance)
         else:
             parts.restore(instance)
+            hypervisor.up(instance)
 
 
 if __name__ == "__main__":

@@ -35,18 +35,21 @@ def tenant(tenants: Lab, collections_path: Path, tmp_path: Path) -> Tenant:
 
 
 def blocks(text: str) -> dict[str, list[str]]:
-    """The lines of each workload, by host; what stands above its name belongs to the workload before."""
+    """The lines of each workload, by host, with the comment above it."""
     found: dict[str, list[str]] = {}
     host = ""
+    above: list[str] = []
     inside = False
     for line in text.splitlines():
         if re.match(r"\S", line):
-            inside, host = line.startswith("workloads:"), ""
-        named = re.match(r"  ([A-Za-z0-9_.-]+):", line)
-        if inside and named:
-            host = named[1]
-        if inside and host:
-            found.setdefault(host, []).append(line)
+            inside, host, above = line.startswith("workloads:"), "", []
+        elif inside and re.match(r"  #|$", line):
+            above.append(line)
+        elif inside:
+            named = re.match(r"  ([A-Za-z0-9_.-]+):", line)
+            host = named[1] if named else host
+            found.setdefault(host, []).extend([*above, line])
+            above = []
     return found
 
 

@@ -203,9 +203,15 @@ class Node:
     text: str = ""
 
 
-def el(tag: str, *content: Node | Value | None, **attributes: Value | None) -> Node:
-    """An element. None is left out, in content and attributes; true and false are written as XML wants them."""
-    node = Node(tag, {key: plain(value) for key, value in attributes.items() if value is not None})
+def el(
+    tag: str, *content: Node | Value | None, at: Mapping[str, Value | None] | None = None, **attributes: Value | None
+) -> Node:
+    """An element; `at` has attributes with a prefix, or whatever is no name in Python.
+
+    None is left out, in content and attributes; true and false are written as XML wants them.
+    """
+    both = {**(at or {}), **attributes}
+    node = Node(tag, {key: plain(value) for key, value in both.items() if value is not None})
     for one in content:
         if isinstance(one, Node):
             node.children.append(one)

@@ -71,7 +71,7 @@ def test_numbers_that_are_none(value: object) -> None:
 
 def test_what_is_sent_is_escaped() -> None:
     name = "a<b>&\"c'\n\r\t é"
-    node = el("Outer", el("ovf:Info", name), el("Empty"), None, **{"name": name, "ovf:x": True, "y": None})
+    node = el("Outer", el("ovf:Info", name), el("Empty"), None, at={"name": name, "ovf:x": True, "y": None})
     tree = ElementTree.fromstring(xml.render(node))
     assert tree.tag == f"{{{xml.VCLOUD}}}Outer"
     assert tree.attrib == {"name": name, f"{{{xml.OVF}}}x": "true"}

@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("without_guests")]
 
 PAGE = 500
 PAGES = {"servers": 200, "ports": 200}  # what takes a service long is asked for in smaller pages
+SMALL_PAGE = 100
+LIMIT_S = 30.0
 MIB = 1 << 20
 
 # What is in the databases of the services, by kind of the estate.
@@ -69,7 +71,9 @@ def test_calls_grow_with_pages_and_not_with_objects(big: tuple[Tenant, Run], sma
     estate = tenant.estate()
     listed = [kind for kind, state in estate["read"].items() if state != "absent"]
     found = {kind: len(estate.get(kind) or estate["resources"].get(kind) or ()) for kind in listed}
-    full = {kind: count // PAGES.get(kind, PAGE) for kind, count in found.items()}
+    # where the machine is so busy that a page does not come within the time limit, pages are smaller
+    late = any(call.seconds > LIMIT_S for call in run.calls.all)
+    full = {kind: count // (SMALL_PAGE if late else PAGES.get(kind, PAGE)) for kind, count in found.items()}
     pages = len(found) + sum(full.values())
     asked = len(run.calls.all)
     assert asked <= pages + 12, {"calls": run.calls.by_service(), "pages": pages, "found": found}

@@ -172,8 +172,9 @@ def test_french_says_it_in_french_and_marks_what_is_english() -> None:
     a = make(12, hostile=False)
     page = report.render(a, "fr")
     assert '<html lang="fr">' in page
-    for said in ("Rapport d&#x27;évaluation", "son volume est chiffré", "30\u00a0juin 2027", "L&#x27;étiquette le dit."):
-        assert said in page
+    said = ("Rapport d&#x27;évaluation", "son volume est chiffré", "30\u00a0juin 2027", "L&#x27;étiquette le dit.")
+    for text in said:
+        assert text in page
     assert '<span lang="en">it becomes an address group</span>' in page
     assert "Tio" in page and "TiB" not in page
     assert 'lang="en"' not in report.render(a, "en").partition("<main")[2].replace('hreflang="en" lang="en"', "")

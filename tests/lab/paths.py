@@ -42,6 +42,7 @@ PORTS = {
     "swift-account": 11,
     "swift-container": 12,
     "swift-object": 13,
+    "barbican": 14,
     "vcsim": 20,
     "vcenter": 21,
     "flexible-engine": 22,

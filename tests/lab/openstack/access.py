@@ -12,7 +12,7 @@ from typing import Any
 
 from ..paths import HOST, Instance
 
-SERVICES = ("keystone", "glance", "cinder", "nova", "placement", "neutron", "octavia", "swift")
+SERVICES = ("keystone", "glance", "cinder", "nova", "placement", "neutron", "octavia", "swift", "barbican")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 

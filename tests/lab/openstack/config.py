@@ -9,6 +9,7 @@ internal interface): the same processes, but the access logs tell the two apart.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +32,9 @@ DATABASES = (
     "nova_cell0",
     "neutron",
     "octavia",
+    "barbican",
 )
-SERVICE_USERS = ("glance", "cinder", "nova", "neutron", "placement", "swift", "octavia")
+SERVICE_USERS = ("glance", "cinder", "nova", "neutron", "placement", "swift", "octavia", "barbican")
 # service, type, port's name, path
 CATALOG = (
     ("keystone", "identity", "keystone", "/v3"),
@@ -43,6 +45,7 @@ CATALOG = (
     ("placement", "placement", "placement", ""),
     ("neutron", "network", "neutron", ""),
     ("octavia", "load-balancer", "octavia", ""),
+    ("barbican", "key-manager", "barbican", ""),
     ("swift", "object-store", "swift", "/v1/AUTH_%(project_id)s"),
     ("s3", "s3", "swift", ""),
 )
@@ -322,7 +325,7 @@ def _neutron(instance: Instance, etc: Path) -> Sections:
             "state_path": instance.data / "neutron",
             "transport_url": queue_url(instance),
             "core_plugin": "ml2",
-            "service_plugins": "router,qos",
+            "service_plugins": "router,qos,vpnaas,firewall_v2",
             "auth_strategy": "keystone",
             "api_paste_config": etc / "neutron" / "api-paste.ini",
             "notify_nova_on_port_status_changes": False,
@@ -334,6 +337,8 @@ def _neutron(instance: Instance, etc: Path) -> Sections:
             "router_auto_schedule": False,
         },
         "database": _database(instance, "neutron"),
+        # a list; the other one is in ml2.ini
+        "service_providers": {"service_provider": "VPN:lab:cloudexit_lab.network_services.SettledVpn:default"},
         "quotas": {f"quota_{kind}": -1 for kind in kinds},
         "nova": {**_login(instance, "neutron"), "endpoint_type": "internal"},
         "placement": {**_login(instance, "neutron"), "endpoint_type": "internal"},
@@ -355,6 +360,9 @@ def _ml2() -> Sections:
         "ml2_type_vlan": {"network_vlan_ranges": "external:100:199"},
         "ml2_type_vxlan": {"vni_ranges": "1:5000"},
         "securitygroup": {"enable_security_group": True},
+        "service_providers": {
+            "service_provider": "FIREWALL_V2:lab:cloudexit_lab.network_services.SettledFirewall:default"
+        },
     }
 
 
@@ -390,6 +398,23 @@ def _octavia(instance: Instance) -> Sections:
         },
         "certificates": {"cert_manager": "local_cert_manager", "cert_generator": "local_cert_generator"},
         "keystone_authtoken": _authtoken(instance, "octavia"),
+        **_common(instance),
+    }
+
+
+def _barbican(instance: Instance) -> Sections:
+    return {
+        "DEFAULT": {
+            "use_stderr": True,
+            "host_href": instance.url("barbican"),
+            "transport_url": queue_url(instance),
+        },
+        "database": _database(instance, "barbican"),
+        "queue": {"enable": False},
+        "secretstore": {"enabled_secretstore_plugins": "store_crypto"},
+        "crypto": {"enabled_crypto_plugins": "simple_crypto"},
+        "simple_crypto_plugin": {"kek": base64.urlsafe_b64encode(bytes(32)).decode()},
+        "keystone_authtoken": _authtoken(instance, "barbican"),
         **_common(instance),
     }
 
@@ -552,6 +577,8 @@ def write(instance: Instance) -> None:
         "neutron.conf": ini(_neutron(instance, venv_etc)),
         "ml2.ini": ini(_ml2()),
         "octavia.conf": ini(_octavia(instance)),
+        "barbican.conf": ini(_barbican(instance)),
+        "barbican-api-paste.ini": (venv_etc / "barbican" / "barbican-api-paste.ini").read_text(),
         "rabbitmq.conf": _rabbit(instance),
         "rabbitmq-plugins": "[].\n",
         "swift/swift.conf": ini(

@@ -43,8 +43,12 @@ def up(instance: Instance) -> None:
         write_env(instance)
         return
     done = instance.data / "complete"
-    fresh = not done.exists()
     pristine = pristine_dir(instance)
+    fresh = not done.exists()
+    if not fresh and done.read_text() != pristine.name:
+        instance.say("this instance was made by another version of the lab: it is made anew")
+        shutil.rmtree(instance.dir / "saved", ignore_errors=True)
+        fresh = True
     warm = fresh and pristine.is_dir()
     if fresh:
         services.stop(instance, *reversed(names))
@@ -88,7 +92,7 @@ def up(instance: Instance) -> None:
             schema.make_offers(instance)
         with instance.step("keeping the prepared databases in the cache"), _cache_lock(instance):
             state.keep_pristine(instance, pristine)
-    done.touch()
+    done.write_text(pristine.name)
     write_env(instance)
 
 

@@ -23,6 +23,7 @@ _PORTS = {
     "network": ("neutron", "/v2.0"),
     "placement": ("placement", ""),
     "load-balancer": ("octavia", "/v2"),
+    "key-manager": ("barbican", "/v1"),
 }
 _HEADERS = {
     "compute": {"OpenStack-API-Version": "compute 2.90"},
@@ -105,7 +106,7 @@ class Api:
         headers: dict[str, str] | None = None,
         ok: tuple[int, ...] = (),
     ) -> Any:
-        """One request to a service (identity, image, volume, compute, network, placement, load-balancer).
+        """One request to a service by its name (a key of _PORTS).
 
         A dict or list body is sent as JSON, bytes or a file as they are. Returns the decoded answer (None when
         empty). Raises ApiError for statuses of 400 and above that are not in ``ok``.

@@ -135,6 +135,12 @@ def make_schemas(instance: Instance) -> None:
         "neutron": lambda: _manage(instance, "neutron-db-manage", ("neutron.conf", "ml2.ini"), "upgrade", "heads"),
         "nova": lambda: _nova(instance),
         "octavia": lambda: _manage(instance, "octavia-db-manage", ("octavia.conf",), "upgrade", "head"),
+        "barbican": lambda: _manage(
+            instance,
+            "barbican-db-manage",
+            (),
+            *("--dburl", config.database_url(instance, "barbican"), "upgrade", "--version", "head"),
+        ),
         "cinder": lambda: _manage(instance, "cinder-manage", ("cinder.conf",), "db", "sync"),
         "glance": lambda: _manage(instance, "glance-manage", ("glance-api.conf",), "db_sync"),
         "placement": lambda: _manage(instance, "placement-manage", ("placement.conf",), "db", "sync"),
@@ -226,6 +232,10 @@ def make_offers(instance: Instance) -> None:
     unlimited = {k: -1 for k in ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups")}
     api.put("volume", f"{project}/os-quota-class-sets/default", {"quota_class_set": unlimited})
     make_credential(instance)
+    for user, (password, projects) in TENANT_USERS.items():
+        # a project's default firewall is made when its firewalls are listed for the first time
+        for name in projects:
+            Api(instance, user, password, name).get("network", "/fwaas/firewall_groups")
     networks = {n["name"] for n in api.get("network", "/networks")["networks"]}
     if "external" not in networks:
         network = {"name": "external", "router:external": True, "shared": False}

@@ -188,6 +188,16 @@ def all_services(instance: Instance) -> dict[str, Service]:
             pyargv=f"--config-file {etc / 'octavia.conf'}",
             lazy=True,
         ),
+        _api(
+            instance,
+            "barbican",
+            "barbican",
+            "cloudexit_lab.key_manager",
+            2,
+            # Barbican looks for its configuration at home
+            {"HOME": str(etc), "CLOUDEXIT_LAB_PASTE": str(etc / "barbican-api-paste.ini")},
+            lazy=True,
+        ),
         Service(
             "swift",
             (python, "-m", "cloudexit_lab.swift_server", str(etc / "swift")),

@@ -228,7 +228,7 @@ def begin(
     params = el(
         "UploadVAppTemplateParams",
         el("Description", description),
-        el("VdcStorageProfile", href=storage_profile) if storage_profile else None,
+        el("VdcStorageProfile", href=session.base + wire.path_of(storage_profile, what)) if storage_profile else None,
         name=name,
         manifestRequired=False,
     )

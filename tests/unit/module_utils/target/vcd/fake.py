@@ -110,6 +110,7 @@ class Fake:
 
         class Handle(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *dummy: object) -> None:
                 return

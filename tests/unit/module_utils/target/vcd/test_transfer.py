@@ -237,10 +237,9 @@ def opened(session: Session) -> template.Transfer:
 
 
 def upload(fake: Fake, clock: Clock | None = None, piece: int = 30_000) -> template.Template:
-    with logged_in(fake, clock) as session:
-        with opened(session) as transfer:
-            transfer.send("disk-1.vmdk", produce, piece=piece)
-            return transfer.complete()
+    with logged_in(fake, clock) as session, opened(session) as transfer:
+        transfer.send("disk-1.vmdk", produce, piece=piece)
+        return transfer.complete()
 
 
 @pytest.fixture

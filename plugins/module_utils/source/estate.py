@@ -110,14 +110,18 @@ def _all(cloud: Cloud, reader: pages.Reader, wanted: Sequence[Listing], threads:
             else:
                 found[listing.kind] = rows
 
-    first = _in_turn([listing for listing in wanted if not listing.per])
-    second = [listing for listing in wanted if listing.per]
+    first = _in_turn([listing for listing in wanted if not listing.per and not listing.late])
+    second = [listing for listing in wanted if listing.per or listing.late]
+
+    def later(listing: Listing) -> Rows:
+        return reader.of_parents(listing, _parents(reader, listing, found)) if listing.per else reader.list(listing)
+
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read") as pool:
         merge(
             first,
             pool.map(lambda row: _buckets(cloud, reader, row) if row.kind == "buckets" else reader.list(row), first),
         )
-        merge(second, pool.map(lambda listing: reader.of_parents(listing, _parents(reader, listing, found)), second))
+        merge(second, pool.map(later, second))
     return found
 
 

@@ -59,6 +59,7 @@ class Listing:
     project's. headers: more of them. own: only rows of the project (by project_id or tenant_id) count.
     ordered: keys of lists whose order means something; all other lists are sorted. extra: a further list of a kind that
     not every cloud knows; 400 and 404 mean that there is none. where: with `per`, which of those objects count.
+    late: listed after all that are not, as listing those may make some of it (a project's default firewall).
     """
 
     kind: str
@@ -86,6 +87,7 @@ class Listing:
     ordered: tuple[str, ...] = ()
     extra: bool = False
     where: Callable[[Mapping[str, Any]], bool] | None = None
+    late: bool = False
 
     @property
     def marker(self) -> str:
@@ -214,8 +216,9 @@ OPENSTACK: tuple[Listing, ...] = (
         own=True,
         optional=True,
         ordered=("firewall_rules",),
+        late=True,
     ),
-    Listing("firewall_rules", "network", "/fwaas/firewall_rules", "firewall_rules", own=True, optional=True),
+    Listing("firewall_rules", "network", "/fwaas/firewall_rules", "firewall_rules", own=True, optional=True, late=True),
     Listing("network_quotas", "network", "/quotas/{project_id}", "quota", style="none", one=True, optional=True),
     # Octavia API v2
     Listing("load_balancers", "load_balancer", "/lbaas/loadbalancers", "loadbalancers", own=True),

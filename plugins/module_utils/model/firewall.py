@@ -24,13 +24,17 @@ NatType = Literal["DNAT", "SNAT", "NO_DNAT", "NO_SNAT", "REFLEXIVE"]
 FirewallMatch = Literal["MATCH_INTERNAL_ADDRESS", "MATCH_EXTERNAL_ADDRESS", "BYPASS"]
 
 
+def _family(value: int) -> str | None:
+    return None if value in (4, 6) else "must be 4 or 6"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceRule:
     """What a security group lets pass."""
 
     id: str = field(metadata=doc("id of the rule"))
     side: Side = field(metadata=doc("ingress: to the members; egress: from them"))
-    family: Literal[4, 6] = field(default=4, metadata=doc("IPv4 or IPv6"))
+    family: int = field(default=4, metadata=doc("4 or 6: IPv4 or IPv6", check=_family))
     protocol: int | None = field(default=None, metadata=doc("number of the protocol; null: any"))
     first: int = field(default=0, metadata=doc("first destination port, or ICMP type * 256 + code"))
     last: int = field(default=65535, metadata=doc("last destination port, or ICMP type * 256 + code"))
@@ -197,6 +201,6 @@ class Deviation:
     rules: list[str] = field(default_factory=list, metadata=doc("ids of the source's rules"))
     sources: list[str] = field(default_factory=list, metadata=doc("who sends; none: anybody"))
     destinations: list[str] = field(default_factory=list, metadata=doc("who receives; none: anybody"))
-    family: Literal[4, 6] = field(default=4, metadata=doc("IPv4 or IPv6"))
+    family: int = field(default=4, metadata=doc("4 or 6: IPv4 or IPv6", check=_family))
     services: list[str] = field(default_factory=list, metadata=doc("which packets, for example `icmp 9-255` or `47`"))
     why: str = field(default="", metadata=doc("what cannot be said"))

@@ -16,7 +16,7 @@ It does not share the translator's work: it reads what rules mean from the model
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
@@ -26,7 +26,12 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning
     profile_services,
     source_services,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.packets import Packet, Ranges
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.packets import (
+    Box,
+    Packet,
+    Packets,
+    Ranges,
+)
 
 Where = Literal["sender", "receiver", "edge"]
 MAX_BOXES = 20
@@ -53,8 +58,13 @@ class Difference:
     target_rule: str
     """Name of the rule that decides at the target; empty where it is the default."""
     target_text: str
-    extent: list[str] = field(default_factory=list)
-    """All packets for which the same two rules differ, in words; cut after some."""
+    extent: Packets = field(default_factory=Packets)
+    """All packets between the same pieces for which the same two rules differ, as far as they were looked at."""
+
+    def extent_texts(self) -> list[str]:
+        """The extent in words; cut after some."""
+        texts = [str(box) for box in self.extent.boxes]
+        return texts[:MAX_BOXES] + (["…"] if len(texts) > MAX_BOXES else [])
 
     def __str__(self) -> str:
         def says(passes: bool | None) -> str:
@@ -200,7 +210,7 @@ class _Comparison:
         self.cuts: set[int] = {0, 256 << 16}
         self.met: set[str] = set()
         self.found: dict[tuple[object, ...], Difference] = {}
-        self.extents: dict[tuple[object, ...], list[str]] = {}
+        self.extents: dict[tuple[object, ...], dict[tuple[packets.Span, packets.Span], int]] = {}
         self.truncated = False
         self.explained = 0
         self.ports = [port for port in source.ports if port.workload]
@@ -541,12 +551,17 @@ class _Comparison:
                     return
                 self.found[key] = found
             seen[key] = seen.get(key, 0) | 1 << bit
+        place = ((sender.low, sender.high), (receiver.low, receiver.high))
         for which, bits in seen.items():
-            texts = self.extents.setdefault(which, [])
-            if len(texts) <= MAX_BOXES:
-                texts.append(
-                    f"{_place(sender)} → {_place(receiver)} {', '.join(packets.service_texts(self._spans(bits)))}"
-                )
+            extent = self.extents.setdefault(which, {})
+            extent[place] = extent.get(place, 0) | bits
+
+    def _extent(self, key: tuple[object, ...]) -> Packets:
+        boxes = (
+            Box(Ranges((sender,)), Ranges((receiver,)), self._spans(bits))
+            for (sender, receiver), bits in self.extents.get(key, {}).items()
+        )
+        return Packets(tuple(boxes)).joined()
 
     def _spans(self, bits: int) -> Ranges:
         ends = [*self.starts[1:], 256 << 16]
@@ -630,11 +645,7 @@ class _Comparison:
         return wall.passes, "", f"default of {title}: {'ALLOW' if wall.passes else 'DROP'}"
 
     def _verdict(self) -> Verdict:
-        differences = []
-        for key, found in self.found.items():
-            texts = self.extents.get(key, [])
-            extent = texts[:MAX_BOXES] + (["…"] if len(texts) > MAX_BOXES else [])
-            differences.append(Difference(**{**found.__dict__, "extent": extent}))
+        differences = [replace(found, extent=self._extent(key)) for key, found in self.found.items()]
         return Verdict(
             equal=not differences,
             differences=differences,
@@ -644,11 +655,6 @@ class _Comparison:
             places=len(self.pieces),
             services=len(self.starts),
         )
-
-
-def _place(piece: _Piece) -> str:
-    texts = packets.address_texts(Ranges(((piece.low, piece.high),)))
-    return texts[0]
 
 
 def _first(piece: _Piece, other: _Piece) -> int:

@@ -9,6 +9,7 @@ rules, same names. Whether the result means the same is not believed here: `equi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -27,7 +28,8 @@ MAX_REFS = 100
 MAX_PORTS = 15
 """Ports in one entry of a profile; a range counts as two."""
 
-Family = Literal[4, 6]
+Family = int
+"""4 or 6."""
 _REST = "What no security group lets pass. Must stay the last of these rules."
 
 
@@ -399,12 +401,13 @@ class _Translator:
         for profile in sorted(system, key=lambda p: (len(p.name), p.name), reverse=True):
             entries = {entry.protocol for entry in profile.entries}
             if profile.known and entries and entries <= {"TCP", "UDP"}:
-                self.system[profile_services(profile, 4)] = profile
+                with contextlib.suppress(ValueError):
+                    self.system[profile_services(profile, 4)] = profile
         self.idle: dict[str, str] = {}
         self.origins: dict[str, list[str]] = {}
         self.labels: dict[Ranges, list[tuple[str, str]]] = defaultdict(list)
         for group in sorted(source.groups, key=lambda g: (names.slug(g.name), g.id)):
-            for ranges in {self.owned.get(group.id, packets.NOTHING), self.members[group.id]}:
+            for ranges in dict.fromkeys((self.owned.get(group.id, packets.NOTHING), self.members[group.id])):
                 if ranges:
                     self.labels[ranges].append((group.name, group.id))
 

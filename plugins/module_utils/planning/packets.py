@@ -16,8 +16,8 @@ import functools
 import ipaddress
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 V6 = 1 << 32
 """Where IPv6 begins on the line of addresses."""
@@ -186,22 +186,36 @@ def _icmp_text(first: int, last: int) -> str:
 
 
 def service_texts(ranges: Ranges) -> list[str]:
-    """`any`, `tcp 22`, `udp 1000-2000`, `icmp 8` (all codes), `icmp 3/4`, `47`."""
+    """`any`, `tcp 22`, `udp 1000-2000`, `icmp 8` (all codes), `icmp 3/4`, `47`, `47-50`."""
     if ranges == ANY_SERVICE:
         return ["any"]
     texts: list[str] = []
     for low, high in ranges.spans:
+        unnamed: list[int] = []
         for protocol in range(low >> 16, (high >> 16) + 1):
             first = max(low, protocol << 16) & 0xFFFF
             last = min(high, protocol << 16 | 0xFFFF) & 0xFFFF
+            whole = (first, last) == (0, 0xFFFF)
+            if whole and protocol not in _SHOWN:
+                unnamed.append(protocol)
+                continue
+            texts += _numbers(unnamed)
+            unnamed = []
             name = _SHOWN.get(protocol, str(protocol))
-            if (first, last) == (0, 0xFFFF):
+            if whole:
                 texts.append(name)
             elif protocol in (ICMP, ICMPV6):
                 texts.append(f"{name} {_icmp_text(first, last)}")
             else:
                 texts.append(f"{name} {first}" if first == last else f"{name} {first}-{last}")
+        texts += _numbers(unnamed)
     return texts
+
+
+def _numbers(protocols: Sequence[int]) -> list[str]:
+    if not protocols:
+        return []
+    return [str(protocols[0]) if len(protocols) == 1 else f"{protocols[0]}-{protocols[-1]}"]
 
 
 def services(texts: Iterable[str]) -> Ranges:
@@ -212,13 +226,16 @@ def services(texts: Iterable[str]) -> Ranges:
 def _service(text: str) -> Ranges:
     if text == "any":
         return ANY_SERVICE
+    first_number, dash, last_number = text.partition("-")
+    if dash and first_number.isdecimal() and last_number.isdecimal() and int(first_number) <= int(last_number) < 256:
+        return Ranges(((int(first_number) << 16, int(last_number) << 16 | 0xFFFF),))
     found = _SERVICE.match(text)
     if not found:
         raise ValueError(f"{text!r} is no service")
     name, first, first_code, last, last_code = found.groups()
-    protocol = PROTOCOLS[name] if name in PROTOCOLS else int(name)
+    protocol = PROTOCOLS[name] if name in PROTOCOLS else int(name) if name.isdecimal() else 256
     if protocol > 255:
-        raise ValueError(f"{text!r} is no service: there are protocols 0 to 255")
+        raise ValueError(f"{text!r} is no service: no such protocol")
     if first is None:
         return service(protocol)
     if protocol in (ICMP, ICMPV6):
@@ -278,6 +295,14 @@ class Box:
     def __bool__(self) -> bool:
         return bool(self.sources and self.destinations and self.services)
 
+    def __str__(self) -> str:
+        """In words: `10.0.0.0/8 → 10.1.0.1 tcp 22`; `any` for all addresses of the family."""
+
+        def end(ranges: Ranges) -> str:
+            return "any" if ranges in (ANY4, ANY6) else ", ".join(address_texts(ranges))
+
+        return f"{end(self.sources)} → {end(self.destinations)} {', '.join(service_texts(self.services))}"
+
     def __and__(self, other: Box) -> Box:
         return Box(self.sources & other.sources, self.destinations & other.destinations, self.services & other.services)
 
@@ -331,6 +356,20 @@ class Packets:
     def same(self, other: Packets) -> bool:
         """Whether both hold the same packets, however they are cut into boxes."""
         return self <= other and other <= self
+
+    def joined(self) -> Packets:
+        """The same packets in fewer boxes, where boxes differ in one line only; in the order of the lines."""
+        boxes = list(self.boxes)
+        for line in ("sources", "destinations", "services"):
+            alike: dict[tuple[Ranges, ...], list[Box]] = {}
+            for box in boxes:
+                key = tuple(getattr(box, name) for name in ("sources", "destinations", "services") if name != line)
+                alike.setdefault(key, []).append(box)
+            boxes = [
+                replace(same[0], **{line: Ranges.of(span for box in same for span in getattr(box, line).spans)})
+                for same in alike.values()
+            ]
+        return Packets(tuple(sorted(boxes, key=lambda b: (b.sources.spans, b.destinations.spans, b.services.spans))))
 
     def witness(self) -> Packet | None:
         """A packet of the set: the first of the lines; None where it is empty."""

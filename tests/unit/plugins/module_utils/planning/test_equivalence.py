@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as m
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import Verdict, compare
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import (
+    Difference,
+    Verdict,
+    compare,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.firewall import translate
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.packets import Packet
 from tests.unit.plugins.module_utils.planning.firewalls import Oracle, mutate, source_firewall, target_firewall
 
 INSIDE = ["10.0.0.0/24", "fd00::/64"]
@@ -29,6 +36,10 @@ def agree(source: m.SourceFirewall, target: m.TargetFirewall, seed: object) -> V
         packet = one.packet
         assert oracle.differs(packet.source, packet.destination, packet.protocol, packet.value), f"{seed}: {one}"
         assert one.target_passes is (not one.source_passes)
+        assert packet in one.extent
+        for box in one.extent.boxes:
+            other = Packet.at(box.sources.spans[-1][1], box.destinations.spans[-1][1], box.services.spans[-1][1])
+            assert oracle.differs(other.source, other.destination, other.protocol, other.value), f"{seed}: {other}"
         rules = {rule.name for wall in (target.distributed, target.edge) if wall for rule in wall.rules}
         assert one.target_rule in rules | {""}
         assert bool(one.source_rule) <= one.source_passes or one.source_passes, f"{seed}: {one}"
@@ -97,3 +108,183 @@ def test_each_accepted_deviation_covers_only_itself(place: int) -> None:
     verdict = compare(source, made.target, accepted=lacking)
     assert [one.source_rule for one in verdict.differences] == made.deviations[place].rules
     assert verdict.accepted == [one.id for one in lacking]
+
+
+# --- single cases
+
+SSH = m.SourceRule(id="r1", side="ingress", protocol=6, first=22, last=22, remote="192.0.2.0/24")
+
+
+def one_machine(*rules: m.SourceRule) -> m.SourceFirewall:
+    return m.SourceFirewall(
+        groups=[m.SourceGroup(id="g1", name="web", rules=list(rules))],
+        ports=[m.SourcePort(id="p1", name="web-1", addresses=["10.0.0.1"], groups=["g1"])],
+    )
+
+
+def with_rules(
+    target: m.TargetFirewall, *rules: m.FirewallRule, last: bool = False, **changed: Any
+) -> m.TargetFirewall:
+    wall = target.distributed
+    assert wall is not None
+    new = [*wall.rules, *rules] if last else [*rules, *wall.rules]
+    return replace(target, distributed=replace(wall, rules=new), **changed)
+
+
+def only(verdict: Verdict) -> Difference:
+    (one,) = verdict.differences
+    return one
+
+
+def test_a_counterexample_says_who_decides() -> None:
+    source = one_machine(SSH)
+    target = translate(source, prefix="cx").target
+    foreign = m.FirewallRule(name="no ssh here", action="REJECT", profiles=["cx-tcp-22"])
+    one = only(compare(source, with_rules(target, foreign)))
+    assert str(one.packet) == "192.0.2.0 → 10.0.0.1 tcp 22"
+    assert (one.source_passes, one.target_passes, one.where, one.workload) == (True, False, "receiver", "p1")
+    assert (one.source_rule, one.target_rule) == ("r1", "no ssh here")
+    assert one.extent_texts() == ["192.0.2.0/24 → 10.0.0.1 tcp 22"]
+    assert str(one) == (
+        "192.0.2.0 → 10.0.0.1 tcp 22: at the source it passes (ingress rule r1 of group web), at the target it does "
+        "not pass (rule no ssh here of the distributed firewall: REJECT), at the receiver"
+    )
+
+
+def test_rules_of_others_behind_ours_change_nothing() -> None:
+    source = one_machine(SSH)
+    target = translate(source, prefix="cx").target
+    foreign = m.FirewallRule(name="anything", action="ALLOW", direction="OUT")
+    assert compare(source, with_rules(target, foreign, last=True)).equal
+    one = only(compare(source, with_rules(target, foreign)))
+    assert (one.source_passes, one.target_passes, one.target_rule) == (False, True, "anything")
+    assert one.source_text == "no egress rule of the groups of port p1 lets it pass" and one.source_rule == ""
+
+
+def test_one_port_of_one_address_too_many() -> None:
+    source = one_machine(replace(SSH, first=0, last=65535))
+    target = translate(source, prefix="cx").target
+    slip = m.FirewallRule(
+        name="slip", action="DROP", direction="IN", sources=["one"], profiles=["last"], destinations=["cx-web-g1"]
+    )
+    target = with_rules(
+        target,
+        slip,
+        groups=[*target.groups, m.AddressGroup(name="one", addresses=["192.0.2.255"])],
+        profiles=[m.PortProfile(name="last", entries=[m.PortEntry(protocol="TCP", ports=["65535"])]), *target.profiles],
+    )
+    one = only(compare(source, target))
+    assert str(one.packet) == "192.0.2.255 → 10.0.0.1 tcp 65535"
+
+
+def test_a_hop_that_no_flow_takes_may_differ() -> None:
+    """What the sender's groups stop anyway, the receiver's card may let pass."""
+    source = m.SourceFirewall(
+        groups=[
+            m.SourceGroup(id="g1", rules=[m.SourceRule(id="r1", side="ingress", remote="10.0.0.2")]),
+            m.SourceGroup(id="g2"),
+        ],
+        ports=[
+            m.SourcePort(id="p1", addresses=["10.0.0.1"], groups=["g1"]),
+            m.SourcePort(id="p2", addresses=["10.0.0.2"], groups=["g2"]),
+        ],
+    )
+    target = m.TargetFirewall(distributed=m.Distributed(default_action="DROP"))
+    assert compare(source, target).equal
+    moved = replace(source, ports=[source.ports[0], replace(source.ports[1], workload=False)])
+    assert str(only(compare(moved, target)).packet) == "10.0.0.2 → 10.0.0.1 protocol 0"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sources": ["unread"]},
+        {"sources": ["nobody knows"]},
+        {"profiles": ["unread"]},
+        {"profiles": ["nobody knows"]},
+        {"context_profiles": ["SSL"]},
+    ],
+)
+def test_what_was_not_read_is_no_proof(changed: dict[str, Any]) -> None:
+    source = one_machine(SSH)
+    target = translate(source, prefix="cx").target
+    target = replace(
+        target,
+        groups=[*target.groups, m.AddressGroup(name="unread", known=False)],
+        profiles=[*target.profiles, m.PortProfile(name="unread", known=False)],
+    )
+    drop = m.FirewallRule(name="doubt", direction="IN", **{"action": "DROP", **changed})
+    one = only(compare(source, with_rules(target, drop)))
+    assert (one.source_passes, one.target_passes, one.target_rule) == (True, None, "doubt")
+    assert "not known" in one.target_text and "cannot be told" in str(one)
+    allow = only(compare(source, with_rules(target, replace(drop, action="ALLOW"))))
+    assert (allow.source_passes, allow.target_passes) == (False, None)
+    # behind the last of our rules it decides nothing
+    assert compare(source, with_rules(target, drop, last=True)).equal
+
+
+def test_a_profile_that_makes_no_sense_is_not_known() -> None:
+    source = one_machine(SSH)
+    target = translate(source, prefix="cx").target
+    bad = m.PortProfile(name="bad", entries=[m.PortEntry(protocol="TCP", ports=["ssh"])])
+    target = with_rules(
+        target, m.FirewallRule(name="doubt", action="DROP", profiles=["bad"]), profiles=[*target.profiles, bad]
+    )
+    assert only(compare(source, target)).target_passes is None
+
+
+def test_an_empty_group_is_nobody_and_no_group_is_anybody() -> None:
+    source = one_machine(SSH)
+    target = translate(source, prefix="cx").target
+    target = replace(target, groups=[*target.groups, m.AddressGroup(name="empty")])
+    assert compare(source, with_rules(target, m.FirewallRule(name="x", action="DROP", sources=["empty"]))).equal
+    assert not compare(source, with_rules(target, m.FirewallRule(name="x", action="DROP"))).equal
+
+
+def edge(source: m.SourceFirewall, match: m.FirewallMatch, distributed: bool) -> Verdict:
+    made = translate(source, prefix="cx", inside=["10.0.0.0/24"], distributed=distributed).target
+    nat = m.NatRule(name="web", type="DNAT", external="203.0.113.1", internal="10.0.0.1", firewall_match=match)
+    return compare(source, replace(made, nat=[nat]))
+
+
+def test_a_translation_of_addresses_that_hides_them_from_the_edge() -> None:
+    source = one_machine(SSH)
+    assert edge(source, "MATCH_INTERNAL_ADDRESS", True).equal
+    assert edge(source, "MATCH_INTERNAL_ADDRESS", False).equal is False  # 10.0.0.0/24 is inside
+    # the distributed firewall decides in any case
+    assert edge(source, "BYPASS", True).equal
+    hidden = edge(source, "MATCH_EXTERNAL_ADDRESS", True)
+    assert only(hidden).target_passes is None and "MATCH_EXTERNAL_ADDRESS" in only(hidden).target_text
+    assert any("BYPASS" in one.target_text for one in edge(source, "BYPASS", False).differences)
+
+
+def test_the_edge_stops_what_it_does_not_let_through() -> None:
+    source = one_machine(SSH)
+    target = translate(source, prefix="cx", edge="none").target
+    target = replace(target, edge=m.Edge(inside=["10.0.0.0/24"]))
+    one = only(compare(source, target))
+    assert (one.where, one.target_text) == ("edge", "default of the edge's firewall: DROP")
+    assert compare(source, replace(target, edge=replace(target.edge, enabled=False))).equal  # type: ignore[type-var]
+    # it does not see who is behind it too
+    near = one_machine(replace(SSH, remote="10.0.0.0/25"))
+    target = replace(translate(near, prefix="cx", edge="none").target, edge=m.Edge(inside=["10.0.0.0/24"]))
+    assert compare(near, target).equal
+
+
+def test_differences_are_told_up_to_a_limit() -> None:
+    rules = [m.SourceRule(id=f"r{n}", side="ingress", protocol=6, first=n, last=n) for n in range(30)]
+    source = one_machine(*rules)
+    target = m.TargetFirewall(distributed=m.Distributed(default_action="DROP"))
+    verdict = compare(source, target, limit=7)
+    assert (len(verdict.differences), verdict.truncated, verdict.equal) == (7, True, False)
+    whole = compare(source, target, limit=30)
+    assert (len(whole.differences), whole.truncated) == (30, False)
+
+
+def test_a_target_without_any_firewall_is_told_quickly() -> None:
+    groups = [m.SourceGroup(id=f"g{n}") for n in range(40)]
+    ports = [
+        m.SourcePort(id=f"p{n}", addresses=[f"10.0.{n // 200}.{n % 200}"], groups=[f"g{n % 40}"]) for n in range(400)
+    ]
+    verdict = compare(m.SourceFirewall(groups=groups, ports=ports), m.TargetFirewall())
+    assert not verdict.equal and verdict.differences[0].target_text == "the distributed firewall is not there or off"

@@ -27,6 +27,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -207,9 +208,9 @@ def bench(instance: Instance, pairs: int, big_pairs: int) -> int:
     rows = []
     for shape, count in ((small, pairs), (big, big_pairs)):
         label = f"{shape.servers} servers: reading"
-        ours = lambda name=shape.name: this.read(name)  # noqa: E731
-        rows += compared(label, one_call, ours, lambda name=shape.name: this.each(name), count)
-        rows += compared(label, modules, ours, lambda name=shape.name: this.info_modules(name), count)
+        ours = partial(this.read, shape.name)
+        rows += compared(label, one_call, ours, partial(this.each, shape.name), count)
+        rows += compared(label, modules, ours, partial(this.info_modules, shape.name), count)
     writes = 0
     for shape, count in ((small, pairs), (big, big_pairs)):
         runs = [this.assess(shape.name) for _number in range(count)]

@@ -14,12 +14,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 
-Step = str | int
+Step = Union[str, int]  # noqa: UP007  pylint of the sanity tests takes | between types for an operator
 Path = tuple[Step, ...]
 
 _ALIAS = re.compile(r"\s*:?\s*(\*[^\s,\[\]{}]+)")

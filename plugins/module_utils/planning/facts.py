@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.observations import Load, Metrics
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import guests
 
@@ -973,5 +973,3 @@ def _strings(value: Any) -> list[str]:
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [entry for entry in _list(value) if isinstance(entry, Mapping)]
 
-
-assert set(OTHERS) - {"services", "tenant"} | {"servers"} == set(kinds.TYPED)

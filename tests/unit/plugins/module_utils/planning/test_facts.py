@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as e
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.observations import METRICS, Load, Metrics
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import facts, rules
 from tests.unit.plugins.module_utils.planning.estates import (
@@ -314,7 +314,7 @@ def test_every_object_has_a_fact_and_the_estate_is_not_changed() -> None:
     assert facts.collect(found) == collected
     assert set(collected.servers()) == {"s1"}
     # plain data
-    schema.canonical({kind: entries for kind, entries in collected.kinds.items()})
+    schema.canonical(dict(collected.kinds))
 
 
 def test_addresses_that_azure_takes() -> None:
@@ -387,3 +387,7 @@ def test_a_thousand_servers_are_quick() -> None:
     small, large = seconds(250), seconds(1000)
     assert large < 20
     assert large < 12 * small + 0.2, (small, large)
+
+
+def test_every_kind_with_fields_of_its_own_has_facts() -> None:
+    assert set(facts.OTHERS) - {"services", "tenant"} | {"servers"} == set(kinds.TYPED)

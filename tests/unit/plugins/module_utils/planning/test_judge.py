@@ -111,7 +111,7 @@ answers:
 
 def test_nobody_has_to_decide_without_a_policy() -> None:
     draft = drafting.draft(estate("web"), OPTIONS)
-    (workload,) = draft.plan.workloads.values()
+    (workload,) = list(draft.plan.workloads.values())
     assert workload.decision is None and workload.move == "cold" and "decision:\n" not in emit.to_text(draft.plan)
 
 
@@ -190,7 +190,7 @@ def test_people_part_what_belongs_together() -> None:
 def test_people_name_workloads_and_sizes() -> None:
     found = estate("one", "two", shared=True)
     judgement, draft = drafted(found)
-    (first, one), (second, two) = draft.plan.workloads.items()
+    (first, one), (second, two) = list(draft.plan.workloads.items())
     plan = replace(draft.plan, workloads={"mine": replace(one, cpus=32), second: two})
     told = judge.assessment(found, judgement, plan, draft.plan)
     assert [(w.host, w.cpus, w.target_cpus) for w in told.workloads] == [("mine", 4, 32), (second, 4, 4)]

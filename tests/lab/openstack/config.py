@@ -411,6 +411,8 @@ def _barbican(instance: Instance) -> Sections:
         },
         "database": _database(instance, "barbican"),
         "queue": {"enable": False},
+        # members may have secrets
+        "oslo_policy": {"enforce_new_defaults": True, "enforce_scope": True},
         "secretstore": {"enabled_secretstore_plugins": "store_crypto"},
         "crypto": {"enabled_crypto_plugins": "simple_crypto"},
         "simple_crypto_plugin": {"kek": base64.urlsafe_b64encode(bytes(32)).decode()},

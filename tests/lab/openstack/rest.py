@@ -83,6 +83,10 @@ class Api:
             self._expires = time.monotonic() + 600
             return self._token
 
+    def token(self) -> str:
+        """The token of the calls, for a service that this class does not speak to."""
+        return self._authenticate()
+
     def _send(
         self, port_name: str, method: str, path: str, headers: dict[str, str], body: Any
     ) -> tuple[int, dict[str, str], bytes]:

@@ -1,11 +1,13 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tenant of 1,000 servers and one of 30, in real services: complete, quick, in few calls, and the same every time."""
+"""A tenant of 1,000 servers and one of 30, in real services: complete, in few calls, and the same every time.
+
+How long it takes is for `make bench`.
+"""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -38,11 +40,6 @@ TRUTH = {
 RULES = "SELECT id FROM securitygrouprules WHERE project_id = '{project}'"
 
 
-def within(seconds: float) -> float:
-    """What is allowed on a machine whose processors are shared with more work than they can do at once."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 @pytest.fixture(scope="module")
 def big(tenants: Lab, collections_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tenant, Run]:
     """The big tenant, assessed."""
@@ -52,16 +49,13 @@ def big(tenants: Lab, collections_path: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def small(tenants: Lab, collections_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tenant, Run]:
-    """The small tenant, assessed; once before that into another folder, for what is loaded at first."""
-    folder = tmp_path_factory.mktemp("small")
-    Tenant(tenants, collections_path, bulk.SMALL.name, folder / "first").assess()
-    tenant = Tenant(tenants, collections_path, bulk.SMALL.name, folder / "small")
+    """The small tenant, assessed."""
+    tenant = Tenant(tenants, collections_path, bulk.SMALL.name, tmp_path_factory.mktemp("small") / "small")
     return tenant, tenant.assess()
 
 
-def test_a_thousand_servers_are_assessed_in_three_minutes_and_500_mb(big: tuple[Tenant, Run]) -> None:
+def test_a_thousand_servers_are_assessed_in_500_mb_and_without_a_write(big: tuple[Tenant, Run]) -> None:
     dummy, run = big
-    assert run.seconds <= within(180), f"{run.seconds:.1f} s, load {os.getloadavg()[0]:.1f}"
     assert run.memory < 500 * 1000 * 1000, f"{run.memory / MIB:.0f} MiB"
     assert run.calls.writes == []
 
@@ -136,14 +130,6 @@ def test_every_object_is_in_the_plan_with_what_becomes_of_it(
                 row["name"] for row in objects if row["id"] not in named | within and row.get("parent", "") not in named
             ]
             assert lost == [], f"{kind} that nothing says anything about"
-
-
-def test_a_small_tenant_is_assessed_within_seconds(small: tuple[Tenant, Run]) -> None:
-    tenant, run = small
-    again = [tenant.assess() for _number in range(2)]
-    assert min(each.seconds for each in (run, *again)) < within(6), f"load {os.getloadavg()[0]:.1f}"
-    said = [each.played.output.partition(" were read in ")[2].partition(" s ")[0] for each in (run, *again)]
-    assert min(float(seconds) for seconds in said) < within(3), f"load {os.getloadavg()[0]:.1f}"
 
 
 def test_a_second_run_changes_nothing(big: tuple[Tenant, Run], small: tuple[Tenant, Run]) -> None:

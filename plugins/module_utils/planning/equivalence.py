@@ -10,22 +10,17 @@ All sets of addresses that any rule names cut the line of addresses into pieces 
 services alike. So all packets are a finite number of cases. For each workload both sides are computed for all pieces
 at once, services as bits of a number. Only where a hop differs is the whole flow looked at.
 
-It does not share the translator's work: it reads what rules mean from the model alone.
+The translator is not asked: what rules mean is read from the model alone, here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import packets
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.firewall import (
-    members,
-    profile_services,
-    source_services,
-)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.packets import (
     Box,
     Packet,
@@ -107,6 +102,51 @@ def compare(
     each about another pair of rules.
     """
     return _Comparison(source, target, accepted, limit).run()
+
+
+# --- what the model means
+
+
+def source_services(rule: model.SourceRule) -> Ranges:
+    """What a rule of a security group lets pass."""
+    if rule.protocol in packets.WITH_PORTS or rule.protocol in (packets.ICMP, packets.ICMPV6):
+        return packets.service(rule.protocol, rule.first, rule.last)
+    return packets.service(rule.protocol)
+
+
+def members(firewall: model.SourceFirewall) -> dict[str, Ranges]:
+    """The addresses that a rule means which names a group: those of all its ports, pairs among them."""
+    found: dict[str, list[packets.Span]] = {group.id: [] for group in firewall.groups}
+    for port in firewall.ports:
+        spans = packets.all_addresses([*port.addresses, *port.forwards]).spans
+        for group in port.groups:
+            found.setdefault(group, []).extend(spans)
+    return {group: Ranges.of(spans) for group, spans in found.items()}
+
+
+def profile_services(profile: model.PortProfile, version: int) -> Ranges:
+    """What a port profile means for packets of IPv4 or IPv6. ValueError where a port is none."""
+    numbers: Mapping[str, tuple[int, tuple[int, ...]]] = {
+        "TCP": (packets.TCP, (4, 6)),
+        "UDP": (packets.UDP, (4, 6)),
+        "ICMPv4": (packets.ICMP, (4,)),
+        "ICMPv6": (packets.ICMPV6, (6,)),
+    }
+    spans: list[packets.Span] = []
+    for entry in profile.entries:
+        number, versions = numbers[entry.protocol]
+        if version not in versions:
+            continue
+        if not entry.ports or number in (packets.ICMP, packets.ICMPV6):
+            spans += packets.service(number).spans
+            continue
+        for text in entry.ports:
+            first, dash, last = text.partition("-")
+            low, high = int(first), int(last if dash else first)
+            if not 0 <= low <= high <= 65535:
+                raise ValueError(f"port profile {profile.name}: {text!r} are no ports")
+            spans += packets.service(number, low, high).spans
+    return Ranges.of(spans)
 
 
 # --- rules as numbers

@@ -21,6 +21,11 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import packets
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import (
+    members,
+    profile_services,
+    source_services,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.packets import Ranges
 
 MAX_REFS = 100
@@ -36,23 +41,6 @@ _REST = "What no security group lets pass. Must stay the last of these rules."
 # --- the source
 
 
-def source_services(rule: model.SourceRule) -> Ranges:
-    """What a rule of a security group lets pass."""
-    if rule.protocol in packets.WITH_PORTS or rule.protocol in (packets.ICMP, packets.ICMPV6):
-        return packets.service(rule.protocol, rule.first, rule.last)
-    return packets.service(rule.protocol)
-
-
-def members(firewall: model.SourceFirewall) -> dict[str, Ranges]:
-    """The addresses that a rule means which names a group: those of all its ports, pairs among them."""
-    found: dict[str, list[packets.Span]] = {group.id: [] for group in firewall.groups}
-    for port in firewall.ports:
-        spans = packets.all_addresses([*port.addresses, *port.forwards]).spans
-        for group in port.groups:
-            found.setdefault(group, []).extend(spans)
-    return {group: Ranges.of(spans) for group, spans in found.items()}
-
-
 def read_source(
     estate: e.Estate, *, networks: Collection[str] | None = None, servers: Collection[str] | None = None
 ) -> tuple[model.SourceFirewall, list[e.Finding]]:
@@ -64,6 +52,21 @@ def read_source(
     return reader.firewall(), sorted(reader.findings, key=lambda f: (f.rule, f.subject.id, f.seen))
 
 
+def renumbered(source: model.SourceFirewall, addresses: Mapping[str, str]) -> model.SourceFirewall:
+    """The same firewall where the other end of rules has another address at the target: `{old: new}`.
+
+    Only rules that name exactly such an address change; both `translate` and `compare` take the result.
+    """
+    known = {packets.addresses(old): packets.address_texts(packets.addresses(new))[0] for old, new in addresses.items()}
+
+    def changed(rule: model.SourceRule) -> model.SourceRule:
+        new = known.get(packets.addresses(rule.remote)) if rule.remote else None
+        return replace(rule, remote=new) if new is not None else rule
+
+    groups = [replace(group, rules=[changed(rule) for rule in group.rules]) for group in source.groups]
+    return replace(source, groups=groups)
+
+
 class _Reader:
     def __init__(self, estate: e.Estate, networks: Collection[str] | None, servers: Collection[str] | None) -> None:
         self.estate = estate
@@ -72,6 +75,7 @@ class _Reader:
         self.wanted = None if servers is None else set(servers)
         self.findings: list[e.Finding] = []
         self.groups = {group.id for group in estate.security_groups}
+        self.public = sorted(self._numbers(one.address for one in estate.floating_ips))
         # who stands where: addresses of ports that something uses
         self.standing = sorted(
             (address, port.id)
@@ -270,6 +274,16 @@ class _Reader:
                 refuse(f"{rule.remote_cidr} is not {rule.ethertype}")
                 return None
             remote = "" if ranges == packets.FAMILIES[version] else packets.address_texts(ranges)[0]
+            changing = [packets.address_text(number) for number in self.public if remote and number in ranges]
+            if changing:
+                self.tell(
+                    "public_address",
+                    "warning",
+                    subject,
+                    f"Rule {rule.id} names {remote}, where the tenant has public addresses that it will not keep: "
+                    f"{', '.join(changing[:5])}.",
+                    "Say which addresses take their place, or change the rule after the move.",
+                )
         if rule.direction not in ("ingress", "egress"):
             refuse(f"direction {rule.direction!r} is not known")
             return None
@@ -788,28 +802,3 @@ def _entries(services: Ranges) -> list[model.PortEntry]:
             room -= need
         entries.append(model.PortEntry(protocol=word, ports=ports))
     return entries
-
-
-def profile_services(profile: model.PortProfile, version: int) -> Ranges:
-    """What a port profile means for packets of IPv4 or IPv6. ValueError where a port is none."""
-    numbers: Mapping[str, tuple[int, tuple[int, ...]]] = {
-        "TCP": (packets.TCP, (4, 6)),
-        "UDP": (packets.UDP, (4, 6)),
-        "ICMPv4": (packets.ICMP, (4,)),
-        "ICMPv6": (packets.ICMPV6, (6,)),
-    }
-    spans: list[packets.Span] = []
-    for entry in profile.entries:
-        number, versions = numbers[entry.protocol]
-        if version not in versions:
-            continue
-        if not entry.ports or number in (packets.ICMP, packets.ICMPV6):
-            spans += packets.service(number).spans
-            continue
-        for text in entry.ports:
-            first, dash, last = text.partition("-")
-            low, high = int(first), int(last if dash else first)
-            if not 0 <= low <= high <= 65535:
-                raise ValueError(f"port profile {profile.name}: {text!r} are no ports")
-            spans += packets.service(number, low, high).spans
-    return Ranges.of(spans)

@@ -455,7 +455,8 @@ def group(row: dict[str, Any]) -> model.SecurityGroup:
             port_min=_int_or_none(rule.get("port_range_min")),
             port_max=_int_or_none(rule.get("port_range_max")),
             remote_cidr=_maybe(rule.get("remote_ip_prefix")),
-            remote_group_id=_maybe(rule.get("remote_group_id")),
+            # an address group is not read: it must not look as if anybody were meant
+            remote_group_id=_maybe(rule.get("remote_group_id")) or _maybe(rule.get("remote_address_group_id")),
             description=_text(rule.get("description")),
         )
         for rule in _dicts(row.get("security_group_rules"))

@@ -15,16 +15,20 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as m
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import packets
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import compare
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import (
+    compare,
+    members,
+    profile_services,
+    source_services,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.firewall import (
     MAX_REFS,
     Translation,
-    members,
-    profile_services,
     read_source,
-    source_services,
+    renumbered,
     translate,
 )
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import convert
 from tests.unit.plugins.module_utils.planning import estates
 from tests.unit.plugins.module_utils.planning.firewalls import source_firewall
 
@@ -354,6 +358,22 @@ def test_the_other_end(remote: str | None, wanted: str) -> None:
     assert read(e.Rule(id="r1", remote_cidr=remote))[0].groups[0].rules[0].remote == wanted
 
 
+def test_a_public_address_of_the_tenant_is_told_and_can_be_replaced() -> None:
+    public = [e.FloatingIp(id="f1", address="192.0.2.9")]
+    rules = [e.Rule(id="r1", remote_cidr="192.0.2.9/32"), e.Rule(id="r2", remote_cidr="192.0.2.0/24")]
+    source, findings = read(
+        *rules, e.Rule(id="r3", protocol="udp"), e.Rule(id="r4", remote_cidr="192.0.3.0/24"), floating_ips=public
+    )
+    assert [(one.rule, "r1" in one.seen, "r2" in one.seen) for one in findings] == [
+        ("firewall_public_address", True, False),
+        ("firewall_public_address", False, True),
+    ]
+    new = renumbered(source, {"192.0.2.9": "203.0.113.4"})
+    assert [rule.remote for rule in new.groups[0].rules] == ["203.0.113.4", "192.0.2.0/24", "", "192.0.3.0/24"]
+    assert not compare(source, translate(new, prefix="cx").target).equal
+    assert compare(new, translate(new, prefix="cx").target).equal
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -374,6 +394,13 @@ def test_what_is_not_understood_is_told_and_lets_nobody_pass(changed: dict[str, 
     assert source.groups[0].rules == []
     assert (finding.rule, finding.severity, finding.subject.id) == ("firewall_rule", "blocker", "g1")
     assert "r1" in finding.seen and finding.data_gap == ("remote_group_id" in changed)
+
+
+def test_a_rule_about_an_address_group_is_not_one_about_anybody() -> None:
+    raw = {"id": "r1", "direction": "ingress", "ethertype": "IPv4", "remote_address_group_id": "ag1"}
+    tenant = replace(estates.estate(), security_groups=[convert.group({"id": "g1", "security_group_rules": [raw]})])
+    source, findings = read_source(tenant)
+    assert source.groups[0].rules == [] and [one.rule for one in findings] == ["firewall_rule"]
 
 
 def test_what_was_not_read_blocks() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -108,6 +109,78 @@ def test_each_accepted_deviation_covers_only_itself(place: int) -> None:
     verdict = compare(source, made.target, accepted=lacking)
     assert [one.source_rule for one in verdict.differences] == made.deviations[place].rules
     assert verdict.accepted == [one.id for one in lacking]
+
+
+# --- every single change of a tenant's translation
+
+
+def tiers(count: int = 8, each: int = 3) -> m.SourceFirewall:
+    """Tiers in a row: each talks to the next one, and is seen by a network and by monitoring."""
+    groups = []
+    for n in range(count):
+        reach = m.SourceRule(id=f"r{n}0", side="egress", protocol=6)
+        web = m.SourceRule(id=f"r{n}1", side="ingress", protocol=6, first=80 + n, last=90 + n, remote=f"192.0.{n}.0/24")
+        chain = m.SourceRule(
+            id=f"r{n}2", side="ingress", protocol=6, first=5432, last=5432, remote_group=f"g{(n + 1) % count}"
+        )
+        ping = m.SourceRule(id=f"r{n}3", side="ingress", protocol=1, remote="198.51.100.7")
+        groups.append(m.SourceGroup(id=f"g{n}", name=f"tier {n}", rules=[reach, web, chain, ping]))
+    ports = [
+        m.SourcePort(id=f"p{n}-{k}", addresses=[f"10.0.{n}.{2 * k + 10}"], groups=[f"g{n}"])
+        for n in range(count)
+        for k in range(each)
+    ]
+    return m.SourceFirewall(groups=groups, ports=ports)
+
+
+def changes(target: m.TargetFirewall) -> Iterator[tuple[str, m.TargetFirewall]]:
+    """Every change of one thing that makes a difference."""
+    wall = target.distributed
+    assert wall is not None
+    for place, rule in enumerate(wall.rules):
+
+        def put(*rules: m.FirewallRule, at: int = place, wall: m.Distributed = wall) -> m.TargetFirewall:
+            new = [*wall.rules[:at], *rules, *wall.rules[at + 1 :]]
+            return replace(target, distributed=replace(wall, rules=new))
+
+        yield f"{rule.name} removed", put()
+        yield f"{rule.name} off", put(replace(rule, enabled=False))
+        yield f"{rule.name} turned over", put(replace(rule, action="ALLOW" if rule.action == "DROP" else "DROP"))
+        yield f"{rule.name} about IPv6", put(replace(rule, ip_protocol="IPV6"))
+        yield f"{rule.name} the other way", put(replace(rule, direction="IN" if rule.direction == "OUT" else "OUT"))
+        if rule.profiles:
+            yield f"{rule.name} about all services", put(replace(rule, profiles=[]))
+        if rule.sources and rule.action == "ALLOW" and rule.direction == "IN":
+            yield f"{rule.name} from anybody", put(replace(rule, sources=[]))
+            yield f"{rule.name} from all others", put(replace(rule, sources_excluded=True))
+    for place, group in enumerate(target.groups):
+        for addresses in ([], group.addresses[1:], [*group.addresses, "10.0.0.99"]):
+            groups = [*target.groups[:place], replace(group, addresses=addresses), *target.groups[place + 1 :]]
+            if "10.0.0.99" not in addresses or not group.name.endswith("-all"):
+                yield f"{group.name} is {addresses}", replace(target, groups=groups)
+    for place, profile in enumerate(target.profiles):
+        ports = profile.entries[0].ports
+        for new in ([], [*ports, "7"], ["9"]):
+            if new != ports and ports:
+                entries = [replace(profile.entries[0], ports=new)]
+                profiles = [*target.profiles[:place], replace(profile, entries=entries), *target.profiles[place + 1 :]]
+                yield f"{profile.name} is {new}", replace(target, profiles=profiles)
+
+
+def test_every_change_of_a_translation_is_found_with_a_true_counterexample() -> None:
+    source = tiers()
+    target = translate(source, prefix="cx", inside=["10.0.0.0/16"]).target
+    assert compare(source, target).equal
+    found = 0
+    for what, changed in changes(target):
+        verdict = compare(source, changed, limit=3)
+        assert not verdict.equal, what
+        oracle = Oracle(source, changed)
+        for one in verdict.differences:
+            packet = one.packet
+            assert oracle.differs(packet.source, packet.destination, packet.protocol, packet.value), f"{what}: {one}"
+        found += 1
+    assert found > 150
 
 
 # --- single cases

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import json
 import uuid
 from typing import Any
 from urllib.parse import quote
@@ -54,10 +53,9 @@ class Whole:
         return ident
 
     def compute(self) -> None:
-        """A server group with a server in it, and a key pair of Nova's making."""
-        self._post(
-            "server_groups", "compute", "/os-server-groups", "server_group", name=HOSTILE, policy="anti-affinity"
-        )
+        """A server group and a key pair."""
+        group = {"name": HOSTILE, "policy": "anti-affinity"}
+        self._post("server_groups", "compute", "/os-server-groups", "server_group", **group)
         # its name is its id: letters, digits, blanks, `-` and `_` only
         public = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
         body = {"name": "key_1 of ops - 2", "type": "ssh", "public_key": f"ssh-ed25519 {public} {FORMULA}"}
@@ -69,15 +67,8 @@ class Whole:
         api, project = self.api, f"/{self.api.project_id}"
         volume = self._post("volumes", "volume", f"{project}/volumes", "volume", name=HOSTILE, size=1)
         api.wait_status("volume", f"{project}/volumes/{volume}", "volume", "available")
-        snapshot = self._post(
-            "snapshots",
-            "volume",
-            f"{project}/snapshots",
-            "snapshot",
-            name=FORMULA,
-            volume_id=volume,
-            description=HOSTILE,
-        )
+        about = {"name": FORMULA, "volume_id": volume, "description": HOSTILE}
+        snapshot = self._post("snapshots", "volume", f"{project}/snapshots", "snapshot", **about)
         api.wait_status("volume", f"{project}/snapshots/{snapshot}", "snapshot", "available")
         # no worker for backups runs in the lab: the row that one would have made; the API answers for real
         backup = str(uuid.uuid5(uuid.NAMESPACE_URL, volume))
@@ -148,8 +139,8 @@ class Whole:
         )
         post("floating_ips", "/floatingips", "floatingip", floating_network_id=external, description=HOSTILE)
 
-        ike = str(api.post("network", "/vpn/ikepolicies", {"ikepolicy": {"name": "ike"}})["ikepolicy"]["id"])
-        policy = api.post("network", "/vpn/ipsecpolicies", {"ipsecpolicy": {"name": "ipsec"}})["ipsecpolicy"]["id"]
+        ike = post("ike_policies", "/vpn/ikepolicies", "ikepolicy", name=HOSTILE)
+        ipsec = post("ipsec_policies", "/vpn/ipsecpolicies", "ipsecpolicy", name=FORMULA)
         vpn = post("vpn_services", "/vpn/vpnservices", "vpnservice", name=HOSTILE, router_id=router, subnet_id=subnet)
         post(
             "vpn_connections",
@@ -158,7 +149,7 @@ class Whole:
             name=FORMULA,
             vpnservice_id=vpn,
             ikepolicy_id=ike,
-            ipsecpolicy_id=policy,
+            ipsecpolicy_id=ipsec,
             peer_address="198.51.100.7",
             peer_id="198.51.100.7",
             peer_cidrs=["192.0.2.0/24"],
@@ -268,8 +259,3 @@ class Whole:
         body = {"name": HOSTILE, "payload": SECRET, "payload_content_type": "text/plain", "secret_type": "passphrase"}
         made = self.api.post("key-manager", "/secrets", body)
         self.made["secrets"] = {str(made["secret_ref"]).rpartition("/")[2]}
-
-
-def text(value: Any) -> str:
-    """As text, to look for what must not be in it."""
-    return json.dumps(value, ensure_ascii=False)

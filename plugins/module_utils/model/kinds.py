@@ -59,6 +59,8 @@ def _kinds() -> tuple[Kind, ...]:
         k("floating_ips", "network", "floating addresses", "adresses flottantes", "replace", "By new addresses."),
         k("vpn_services", "network", "VPN services", "services VPN", "recreate", "With the other end."),
         k("vpn_connections", "network", "VPN connections", "connexions VPN", "recreate", "With the other end."),
+        k("ike_policies", "network", "IKE policies", "politiques IKE", "recreate", "With the other end."),
+        k("ipsec_policies", "network", "IPsec policies", "politiques IPsec", "recreate", "With the other end."),
         k("firewall_groups", "network", "firewalls", "pare-feux", "translate", "To the edge's firewall."),
         k(
             "firewall_policies",

@@ -207,6 +207,8 @@ OPENSTACK: tuple[Listing, ...] = (
         own=True,
         optional=True,
     ),
+    Listing("ike_policies", "network", "/vpn/ikepolicies", "ikepolicies", own=True, optional=True),
+    Listing("ipsec_policies", "network", "/vpn/ipsecpolicies", "ipsecpolicies", own=True, optional=True),
     Listing("firewall_groups", "network", "/fwaas/firewall_groups", "firewall_groups", own=True, optional=True),
     Listing(
         "firewall_policies",

@@ -131,7 +131,9 @@ def save(instance: Instance, name: str) -> None:
     """Keep what it lists."""
     folder = instance.dir / "saved" / name / "flexible-engine"
     folder.mkdir(parents=True, exist_ok=True)
-    write_data(instance)
+    made = write_data(instance)
+    if control(instance).healthy():
+        control(instance).call("PUT", "data", made)
     shutil.copy2(data_file(instance), folder / "data.json")
 
 

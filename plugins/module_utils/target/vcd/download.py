@@ -225,7 +225,7 @@ def open_package(session: Session, href: str, name: str, *, system: str = "", ti
 
 def _descriptor_of(session: Session, path: str, what: str) -> str:
     deadline = session.pace.now() + 120
-    for pause in session.pace.pauses(0.3, 5.0):
+    for pause in session.pace.pauses(0.15, 5.0):
         tree = session.read(path, what)
         found = xml.link(tree, "download:default")
         if found:

@@ -101,7 +101,7 @@ def wait(session: Session, task: Task | str, what: str, *, timeout: float = TASK
     """
     found = task if isinstance(task, Task) else read(session, task, what)
     deadline = session.pace.now() + timeout
-    for pause in session.pace.pauses(0.3, 15.0, 1.5):
+    for pause in session.pace.pauses(0.15, 15.0, 1.5):
         if found.status in ("success", GONE):
             return found
         if not found.running:
@@ -183,7 +183,7 @@ def run(
 def settled(session: Session, path: str, what: str, *, timeout: float = TASK_S) -> xml.Tree:
     """An object once none of its tasks runs any more. Tasks that failed are not ours to judge."""
     deadline = session.pace.now() + timeout
-    for pause in session.pace.pauses(0.3, 10.0, 1.5):
+    for pause in session.pace.pauses(0.15, 10.0, 1.5):
         tree = session.read(path, what)
         running = [task for task in embedded(tree) if task.running]
         if not running:

@@ -252,7 +252,7 @@ def _describe(transfer: Transfer, descriptor: bytes, timeout: float) -> None:
     deadline = session.pace.now() + timeout
 
     def until(good: Callable[[Template], bool], waiting: str) -> Template:
-        for pause in session.pace.pauses(0.3, 5.0, 1.5):
+        for pause in session.pace.pauses(0.15, 5.0, 1.5):
             found = transfer.state()
             if good(found):
                 return found

@@ -412,39 +412,75 @@ def _reconfigure(session: Session, vm: Vm, wanted: VmSpec, change: Change) -> No
             raise wire.not_understood(what, "the machine has no memory")
         _put(memory, "Configured", str(after["memory_mib"]))
     node.attributes["Modified"] = "true"
-    body = el("Vm", el("Description", wanted.description or vm.description), node, name=wanted.name)
+    body = el("Vm", el("Description", wanted.description or vm.description), ordered(node), name=wanted.name)
     tasks.run(session, "POST", f"{_path(vm)}/action/reconfigureVm", what, body=body, content_type=VM)
 
 
-ORDER = (
-    "ovf:Info",
-    "OsType",
-    "Firmware",
-    "NumCpus",
-    "NumCoresPerSocket",
-    "CpuResourceMhz",
-    "MemoryResourceMb",
-    "MediaSection",
-    "DiskSection",
-    "HardwareVersion",
-    "VmToolsVersion",
-    "VirtualCpuType",
-    "TimeSyncWithHost",
-)
-"""The order of a VmSpecSection."""
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "VmSpecSection": (
+        "ovf:Info",
+        "OsType",
+        "Firmware",
+        "NumCpus",
+        "NumCoresPerSocket",
+        "CpuResourceMhz",
+        "MemoryResourceMb",
+        "MediaSection",
+        "DiskSection",
+        "HardwareVersion",
+        "VmToolsVersion",
+        "VirtualCpuType",
+        "TimeSyncWithHost",
+    ),
+    "DiskSettings": (
+        "DiskId",
+        "SizeMb",
+        "UnitNumber",
+        "BusNumber",
+        "AdapterType",
+        "ThinProvisioned",
+        "Disk",
+        "StorageProfile",
+        "overrideVmDefault",
+        "IopsAllocation",
+        "VirtualQuantity",
+        "VirtualQuantityUnit",
+    ),
+    "NetworkConnection": (
+        "NetworkConnectionIndex",
+        "IpAddress",
+        "IpType",
+        "SecondaryIpAddress",
+        "SecondaryIpType",
+        "IsConnected",
+        "MACAddress",
+        "IpAddressAllocationMode",
+        "SecondaryIpAddressAllocationMode",
+        "NetworkAdapterType",
+    ),
+}
+"""The order of the schema. What is sent back as it was read is put into it, whatever the order in which it came."""
+
+
+def ordered(node: Node) -> Node:
+    """The same, with the elements of known sections in the order of the schema; what is not known keeps its place."""
+    known = ORDERS.get(node.tag, ())
+    rank, last = [], -1
+    for one in node.children:
+        last = known.index(one.tag) if one.tag in known else last
+        rank.append(last)
+        ordered(one)
+    node.children = [one for dummy, one in sorted(zip(rank, node.children, strict=True), key=lambda pair: pair[0])]
+    return node
 
 
 def _put(node: Node, name: str, value: str) -> None:
-    """Set a child, at its place in the order where it is new."""
+    """Set a child; `ordered` puts a new one to its place."""
     for one in node.children:
         if one.tag == name:
             one.text, one.children = value, []
             return
-    place = len(node.children)
-    if name in ORDER:
-        later = set(ORDER[ORDER.index(name) + 1 :])
-        place = next((n for n, one in enumerate(node.children) if one.tag in later), place)
-    node.children.insert(place, el(name, value))
+    node.children.append(el(name, value))
 
 
 def _set_nics(session: Session, vm: Vm, wanted: VmSpec) -> None:
@@ -477,7 +513,7 @@ def connect_nics(session: Session, vm: Vm, connected: bool) -> bool:
                 if one.tag == "IsConnected":
                     one.text = xml.plain(connected)
     what = f"cannot change the network cards of {vm.name}"
-    tasks.run(session, "PUT", f"{_path(vm)}/networkConnectionSection/", what, body=node, content_type=NETWORKS)
+    tasks.run(session, "PUT", f"{_path(vm)}/networkConnectionSection/", what, body=ordered(node), content_type=NETWORKS)
     return True
 
 

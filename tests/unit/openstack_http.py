@@ -41,6 +41,8 @@ LISTS = {
 
 MORE = {
     "/network/v2.0/vpn/vpnservices": "vpnservices",
+    "/network/v2.0/vpn/ikepolicies": "ikepolicies",
+    "/network/v2.0/vpn/ipsecpolicies": "ipsecpolicies",
     "/network/v2.0/vpn/ipsec-site-connections": "ipsec_site_connections",
     "/network/v2.0/fwaas/firewall_groups": "firewall_groups",
     "/network/v2.0/fwaas/firewall_policies": "firewall_policies",

@@ -373,6 +373,8 @@ def fill(fake: FakeCloud) -> None:
             {"id": "theirs", "name": "x", "project_id": "someone"},
         ],
         "vpnservices": [{"id": "vp", "name": "vpn", "router_id": "ro", "status": "ACTIVE"} | mine],
+        "ikepolicies": [{"id": "ik", "name": "ike", "auth_algorithm": "sha1"} | mine],
+        "ipsecpolicies": [{"id": "ip", "name": "ipsec", "pfs": "group5"} | mine],
         "ipsec_site_connections": [{"id": "co", "name": "site", "psk": "PLANTED", "vpnservice_id": "vp"} | mine],
         "firewall_groups": [{"id": "fg", "name": "fw", "ports": ["b", "a"]} | mine],
         "firewall_policies": [{"id": "fp", "name": "policy", "firewall_rules": ["z", "a"]} | mine],

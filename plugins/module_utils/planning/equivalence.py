@@ -33,6 +33,8 @@ MAX_BOXES = 20
 """Boxes that one difference shows of its extent."""
 MAX_EXPLAINED = 5000
 """Cases that are explained; where there are more, the verdict is cut short."""
+MAX_OF_A_CARD = 200
+"""Cases of one address of a card, in one direction, that are explained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ class Verdict:
     equal: bool
     differences: list[Difference]
     truncated: bool
-    """Whether there are more differences."""
+    """Whether there may be more differences, or more packets that differ."""
     accepted: list[str]
     """Ids of the deviations that were met and that somebody agreed to."""
     ports: int
@@ -219,6 +221,16 @@ class _Hop:
         return (self.source ^ self.surely) | (self.source ^ self.perhaps)
 
 
+@dataclass(frozen=True)
+class _Agreed:
+    """A deviation that somebody agreed to."""
+
+    deviation: model.Deviation
+    sources: _Set
+    destinations: _Set
+    mask: int
+
+
 @dataclass
 class _Local:
     """A card and one piece of its addresses, in one direction."""
@@ -229,8 +241,10 @@ class _Local:
     source: tuple[_SourceRule, ...]
     wall: _Wall | None
     edge: _Wall | None
+    agreed: tuple[_Agreed, ...]
     blind: str
     """Why the edge's firewall may not see this address: how a translation of addresses lets it match."""
+    explained: int = 0
 
 
 class _Comparison:
@@ -252,6 +266,7 @@ class _Comparison:
         self.found: dict[tuple[object, ...], Difference] = {}
         self.extents: dict[tuple[object, ...], dict[tuple[packets.Span, packets.Span], int]] = {}
         self.truncated = False
+        self.full = False
         self.explained = 0
         self.ports = [port for port in source.ports if port.workload]
         self.members = members(source)
@@ -320,7 +335,7 @@ class _Comparison:
         self.inside = self._intern(packets.all_addresses(edge.inside)) if edge else _Set(None)
         self.bypassed, self.elsewhere = self._nat("BYPASS"), self._nat("MATCH_EXTERNAL_ADDRESS")
         self.deviations = [
-            (
+            _Agreed(
                 one,
                 self._intern(packets.all_addresses(one.sources)) if one.sources else _Set(None),
                 self._intern(packets.all_addresses(one.destinations)) if one.destinations else _Set(None),
@@ -430,7 +445,12 @@ class _Comparison:
             blind = "MATCH_EXTERNAL_ADDRESS"
         elif edge is not None and self.bypassed.holds(piece.signature):
             blind = "BYPASS"
-        return _Local(port, piece, outward, rules, wall, edge, blind)
+        agreed = tuple(
+            one
+            for one in self.deviations
+            if one.deviation.family == version and (one.sources if outward else one.destinations).holds(piece.signature)
+        )
+        return _Local(port, piece, outward, rules, wall, edge, agreed, blind)
 
     @staticmethod
     def _fitting(rules: Sequence[_TargetRule], piece: _Piece, outward: bool, word: str) -> tuple[_TargetRule, ...]:
@@ -497,6 +517,7 @@ class _Comparison:
             self.ports[local.port].filtered,
             tuple(sorted({id(rule) for rule in local.source})),
             walls,
+            tuple(id(one) for one in local.agreed),
             local.blind,
         )
 
@@ -506,6 +527,10 @@ class _Comparison:
         for rule in local.source:
             if rule.remote.number is not None:
                 bits |= 1 << rule.remote.number
+        for one in local.agreed:
+            number = (one.destinations if local.outward else one.sources).number
+            if number is not None:
+                bits |= 1 << number
         for wall in (local.wall, local.edge):
             for known in wall.rules if wall is not None else ():
                 number = (known.destinations if local.outward else known.sources).number
@@ -526,11 +551,14 @@ class _Comparison:
                     key = self._key(local)
                     if key not in memo:
                         memo[key] = list(self._differing(local))
-                    for signature in memo[key]:
-                        for remote in self.by_signature[piece.family][signature]:
-                            self._flows(local, remote)
-                            if self.truncated:
-                                return self._verdict()
+                    cells = (remote for signature in memo[key] for remote in self.by_signature[piece.family][signature])
+                    for remote in cells:
+                        self._flows(local, remote)
+                        if self.full or self.explained >= MAX_EXPLAINED:
+                            self.truncated = True
+                            return self._verdict()
+                        if local.explained >= MAX_OF_A_CARD:
+                            break
         return self._verdict()
 
     def _differing(self, local: _Local) -> Iterator[int]:
@@ -540,9 +568,22 @@ class _Comparison:
         for signature in self.by_signature[local.piece.family]:
             part = signature & relevant
             if part not in known:
-                known[part] = bool(self._hop(local, part).differs)
+                hop = self._hop(local, part)
+                # what somebody agreed to at this hop, the whole flow cannot treat otherwise: its ends are the same
+                known[part] = bool(hop.differs and hop.differs & ~self._agreed_to(local, part, hop))
             if known[part]:
                 yield signature
+
+    def _agreed_to(self, local: _Local, remote: int, hop: _Hop) -> int:
+        """Bits of what differs here and is covered by a deviation."""
+        covered = 0
+        for one in local.agreed:
+            if (one.destinations if local.outward else one.sources).holds(remote):
+                mask = one.mask & hop.differs & (hop.source if one.deviation.effect == "narrower" else ~hop.source)
+                if mask:
+                    self.met.add(one.deviation.id)
+                    covered |= mask
+        return covered
 
     def _flows(self, local: _Local, remote: _Piece) -> None:
         """The whole flows between a card and a place where its hop differs."""
@@ -559,22 +600,14 @@ class _Comparison:
         if not differs:
             return
         sender, receiver = (local.piece, remote) if local.outward else (remote, local.piece)
-        for one, sources, destinations, mask in self.deviations:
-            if (
-                differs & mask
-                and one.family == local.piece.family
-                and sources.holds(sender.signature)
-                and destinations.holds(receiver.signature)
-                and differs & mask & (flow.source if one.effect == "narrower" else ~flow.source)
-            ):
-                self.met.add(one.id)
-                differs &= ~(mask & (flow.source if one.effect == "narrower" else ~flow.source))
+        differs &= ~self._agreed_to(local, remote.signature, flow)
         seen: dict[tuple[object, ...], int] = {}
         while differs:
-            self.explained += 1
-            if self.explained > MAX_EXPLAINED:
+            if local.explained >= MAX_OF_A_CARD or self.explained >= MAX_EXPLAINED:
                 self.truncated = True
                 break
+            local.explained += 1
+            self.explained += 1
             bit = (differs & -differs).bit_length() - 1
             differs &= differs - 1
             found = self._explain(local, other, remote, flow, bit)
@@ -587,7 +620,7 @@ class _Comparison:
             )
             if key not in self.found:
                 if len(self.found) >= self.limit:
-                    self.truncated = True
+                    self.truncated = self.full = True
                     return
                 self.found[key] = found
             seen[key] = seen.get(key, 0) | 1 << bit

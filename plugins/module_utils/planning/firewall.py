@@ -363,6 +363,48 @@ class _Entry:
     origins: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Deviating:
+    """What cannot be said of an entry."""
+
+    entry: _Entry
+    effect: Literal["wider", "narrower"]
+    services: Ranges
+    why: str
+
+
+def _agreeable(deviating: Iterable[_Deviating]) -> list[model.Deviation]:
+    """Deviations for people: one where several are the same but for the group."""
+    alike: dict[tuple[object, ...], list[_Deviating]] = defaultdict(list)
+    for one in deviating:
+        entry = one.entry
+        alike[one.effect, entry.side, entry.families, entry.remotes, one.services, one.why].append(one)
+    found = []
+    for same in alike.values():
+        one = same[0]
+        whole = packets.FAMILIES[one.entry.families[0]]
+        owners = Ranges.of(span for each in same for span in each.entry.owners[0].spans)
+        owner = packets.address_texts(owners & whole)
+        anybody = one.entry.remotes[0] == packets.ANYBODY
+        remote = [] if anybody else packets.address_texts(one.entry.remotes[0] & whole)
+        texts = packets.service_texts(one.services)
+        rules = _origins(each.entry for each in same)
+        content = "|".join((one.entry.side, *owner, "", *remote, "", *texts))
+        found.append(
+            model.Deviation(
+                id=f"{one.effect}-{names.short_id(rules[0])}-{hashlib.sha256(content.encode()).hexdigest()[:6]}",
+                effect=one.effect,
+                rules=list(rules),
+                sources=remote if one.entry.side == "ingress" else owner,
+                destinations=owner if one.entry.side == "ingress" else remote,
+                family=one.entry.families[0],
+                services=texts,
+                why=one.why,
+            )
+        )
+    return sorted(found, key=lambda deviation: deviation.id)
+
+
 class _Masks:
     """Sets of addresses as bits, one a piece of the line that no set cuts."""
 
@@ -497,7 +539,7 @@ class _Translator:
         entries, deviations = self._express(raw)
         merged = self._merge(self._covered(entries))
         known = {origin for entry in merged for origin in entry.origins}
-        deviations = [one for one in deviations if one.effect == "narrower" or known & set(one.rules)]
+        deviations = [one for one in deviations if one.effect == "narrower" or known & set(one.entry.origins)]
         rules = self._distributed(merged) if distributed else []
         walls = None
         if edge != "none":
@@ -510,7 +552,7 @@ class _Translator:
         )
         return Translation(
             target=target,
-            deviations=sorted(deviations, key=lambda one: one.id),
+            deviations=_agreeable(deviations),
             origins=dict(sorted(self.origins.items())),
             idle=dict(sorted(self.idle.items())),
         )
@@ -576,10 +618,10 @@ class _Translator:
                     self.idle[origin] = f"what it lets pass, rule {', '.join(sorted(who)[:3])} lets pass too"
         return [entry for number, entry in enumerate(entries) if number not in gone]
 
-    def _express(self, entries: list[_Entry]) -> tuple[list[_Entry], list[model.Deviation]]:
+    def _express(self, entries: list[_Entry]) -> tuple[list[_Entry], list[_Deviating]]:
         """What port profiles can say of it, and what they cannot."""
         found: list[_Entry] = []
-        deviations: list[model.Deviation] = []
+        deviations: list[_Deviating] = []
         for entry in entries:
             if entry.services == packets.ANY_SERVICE:
                 found.append(entry)
@@ -591,38 +633,17 @@ class _Translator:
             if some and (some == icmp or self.icmp == "wider"):
                 plain |= icmp
                 if some != icmp:
-                    deviations.append(self._deviation(entry, "wider", icmp - some, "it knows no types of ICMP"))
+                    deviations.append(_Deviating(entry, "wider", icmp - some, "it knows no types of ICMP"))
             elif some:
-                deviations.append(self._deviation(entry, "narrower", some, "it knows no types of ICMP"))
+                deviations.append(_Deviating(entry, "narrower", some, "it knows no types of ICMP"))
             if other:
-                deviations.append(
-                    self._deviation(entry, "narrower", other, "its port profiles know only TCP, UDP and ICMP")
-                )
+                deviations.append(_Deviating(entry, "narrower", other, "its port profiles know only TCP, UDP and ICMP"))
             if plain:
                 found.append(replace(entry, services=plain))
             else:
                 for origin in entry.origins:
                     self.idle[origin] = "the target cannot say it; see the deviations"
         return found, deviations
-
-    def _deviation(
-        self, entry: _Entry, effect: Literal["wider", "narrower"], services: Ranges, why: str
-    ) -> model.Deviation:
-        whole = packets.FAMILIES[entry.families[0]]
-        owner = packets.address_texts(entry.owners[0] & whole)
-        remote = [] if entry.remotes[0] == packets.ANYBODY else packets.address_texts(entry.remotes[0] & whole)
-        texts = packets.service_texts(services)
-        content = "|".join((entry.side, *owner, "", *remote, "", *texts))
-        return model.Deviation(
-            id=f"{effect}-{names.short_id(entry.origins[0])}-{hashlib.sha256(content.encode()).hexdigest()[:6]}",
-            effect=effect,
-            rules=list(entry.origins),
-            sources=remote if entry.side == "ingress" else owner,
-            destinations=owner if entry.side == "ingress" else remote,
-            family=entry.families[0],
-            services=texts,
-            why=why,
-        )
 
     def _merge(self, entries: list[_Entry]) -> list[_Entry]:
         """One where several mean the same: of both families, of several other ends, of several groups."""

@@ -393,10 +393,13 @@ def _is_version(error: CloudExitError) -> bool:
 
 
 def _others(kind: Ordered, rules: Sequence[Json], tenant: str) -> list[tuple[str, str]]:
-    """The rules that are not ours: id and content, in their order, without what the server counts."""
+    """The rules that are not ours: id and content, in their order.
+
+    Without what the server counts, and without `logging`, which a user of an organisation does not read truly.
+    """
     found = []
     for one in rules:
         if _rule_owner(kind, one) != tenant:
-            plain = {key: value for key, value in one.items() if key not in ("version", "id")}
+            plain = {key: value for key, value in one.items() if key not in ("version", "id", "logging")}
             found.append((wire.string(one.get("id")), repr(sorted(plain.items(), key=lambda pair: pair[0]))))
     return found

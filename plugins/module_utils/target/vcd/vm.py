@@ -555,7 +555,7 @@ def shut_down(session: Session, vm: Vm, *, timeout: float = 300.0, force: bool =
     """
     try:
         return _undeploy(session, vm, "shutdown", timeout)
-    except (Timeout, Refused, CloudExitError) as error:
+    except CloudExitError as error:
         if not force:
             if isinstance(error, Timeout):
                 error.hint = "Switch it off hard."

@@ -63,9 +63,10 @@ def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks.tempfile, "gettempdir", lambda: str(tmp_path))
 
 
-def machine(
-    name: str = "web", *, description: str = "", status: int = 8, deployed: bool = False, href: str = VM
-) -> str:
+UP = f'<Link rel="up" type="application/vnd.vmware.vcloud.vApp+xml" href="{VAPP}"/>'
+
+
+def machine(name: str = "web", *, description: str = "", status: int = 8, deployed: bool = False) -> str:
     disks = "".join(
         f"<DiskSettings><DiskId>200{n}</DiskId><SizeMb>{size}</SizeMb><UnitNumber>{n}</UnitNumber>"
         f"<BusNumber>0</BusNumber><AdapterType>5</AdapterType><StorageProfile href='/sp' name='gold'/>"

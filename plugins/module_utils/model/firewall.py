@@ -182,6 +182,17 @@ class NatRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StaticRoute:
+    """A way to a network that the edge does not know by itself."""
+
+    name: str = field(metadata=doc("name"))
+    id: str = field(default="", metadata=doc("id at the target; empty while it is not made"))
+    description: str = field(default="", metadata=doc("where it comes from"))
+    network: str = field(metadata=doc("network/prefix"))
+    next_hop: str = field(metadata=doc("address of the gateway"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetFirewall:
     """All that decides at the target whether a packet passes."""
 

@@ -238,7 +238,9 @@ def tasks_xml(request: Request, row: Row, also_failed: bool = False) -> str:
         t
         for t in request.cloud.table("task").values()
         if row["id"] in t["locks"]
-        and (t["status"] in ("queued", "running") or (also_failed and t["status"] == "error"))
+        and (
+            t["status"] in ("queued", "running") or t["id"] in request.fresh or (also_failed and t["status"] == "error")
+        )
     ]
     return el("Tasks", *(task_xml(request, t) for t in found)) if found else ""
 
@@ -355,10 +357,15 @@ def vdc(request: Request, admin: str, ident: str) -> Answer:
     base = path("vdc", row["id"])
     rels = [("up", path("org", row["org"]), MEDIA["org"]), ("down", f"{base}/metadata", f"{VC}metadata+xml")]
     adds = {
-        "vapp.create": (("instantiateVAppTemplate", "instantiateVAppTemplateParams"), ("composeVApp", "composeVAppParams"),
-                        ("createVm", "CreateVmParams"), ("instantiateVmFromTemplate", "instantiateVmTemplateParams"),
-                        ("instantiateOvf", "instantiateOvfParams"), ("cloneVApp", "cloneVAppParams")),
-    }  # fmt: skip
+        "vapp.create": (
+            ("instantiateVAppTemplate", "instantiateVAppTemplateParams"),
+            ("composeVApp", "composeVAppParams"),
+            ("createVm", "CreateVmParams"),
+            ("instantiateVmFromTemplate", "instantiateVmTemplateParams"),
+            ("instantiateOvf", "instantiateOvfParams"),
+            ("cloneVApp", "cloneVAppParams"),
+        ),
+    }
     for right, actions in adds.items():
         if request.may(right):
             rels += [("add", f"{base}/action/{action}", f"{VC}{kind}+xml") for action, kind in actions]
@@ -367,7 +374,7 @@ def vdc(request: Request, admin: str, ident: str) -> Answer:
     query = "/api/query?type=edgeGateway&format=records"
     rels.append(("edgeGateways", f"/api/admin/vdc/{row['id']}/edgeGateways", f"{VC}query.records+xml"))
     rels.append(("orgVdcNetworks", query.replace("edgeGateway", "orgVdcNetwork"), f"{VC}query.records+xml"))
-    vms, mhz, memory, _nics = vdc_use(cloud, row["id"])
+    _vms, mhz, memory, _nics = vdc_use(cloud, row["id"])
 
     def capacity(tag: str, unit: str, limit: int, used: int) -> str:
         inner = (tx("Units", unit), tx("Allocated", limit), tx("Limit", limit), tx("Reserved", 0), tx("Used", used))
@@ -378,10 +385,16 @@ def vdc(request: Request, admin: str, ident: str) -> Answer:
     things += [ref(request, "ResourceEntity", "media", t) for t in cloud.find("media", vdc=row["id"])]
     things += [ref(request, "ResourceEntity", "disk", t) for t in cloud.find("disk", vdc=row["id"])]
     versions = [
-        el("SupportedHardwareVersion", v, name=v, href=f"{request.base}{base}/hwv/{v}", type_=f"{VC}virtualHardwareVersion+xml",
-           default="true" if v == HARDWARE[-1] else None)
+        el(
+            "SupportedHardwareVersion",
+            v,
+            name=v,
+            href=f"{request.base}{base}/hwv/{v}",
+            type_=f"{VC}virtualHardwareVersion+xml",
+            default="true" if v == HARDWARE[-1] else None,
+        )
         for v in HARDWARE
-    ]  # fmt: skip
+    ]
     policy = next(iter(cloud.table("computepolicy").values()))
     address = f"{request.base}/cloudapi/2.0.0/vdcComputePolicies/{urn('vdcComputePolicy', policy['id'])}"
     body = el(

@@ -26,15 +26,46 @@ def certificates(folder: Path) -> tuple[Path, Path]:
             subprocess.run(["openssl", *argv], check=True, capture_output=True, cwd=here)
 
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
-        openssl("req", "-x509", *key, "-days", DAYS, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=lab Cloud Director CA",
-                "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
+        openssl(
+            "req",
+            "-x509",
+            *key,
+            "-days",
+            DAYS,
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-subj",
+            "/CN=lab Cloud Director CA",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        )
         openssl("req", "-new", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1")
         (here / "ext").write_text(
             "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
             "keyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
         )
-        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", DAYS,
-                "-sha256", "-extfile", "ext", "-out", "server.crt")  # fmt: skip
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            DAYS,
+            "-sha256",
+            "-extfile",
+            "ext",
+            "-out",
+            "server.crt",
+        )
         both = here / "both.pem"
         with open(os.open(both, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             out.write((here / "server.crt").read_bytes() + (here / "server.key").read_bytes())

@@ -129,7 +129,7 @@ def build(cache: Path, line: str) -> Path:
     return target
 
 
-def run(program: Path, values: Mapping[str, str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run(program: Path, values: Mapping[str, str], timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """Walk a server; VCD_URL, VCD_USER and so on are in values. Its lines begin with ok or FAILED."""
     env = {**os.environ, **values}
     return subprocess.run([program], env=env, capture_output=True, text=True, check=False, timeout=timeout)

@@ -322,7 +322,8 @@ class Cloud:
                 what = urn(row["kind"], row["id"])
                 raise ApiError(
                     400,
-                    f"[ {new_id()} ] The entity {row.get('name', '')} is busy completing an operation {busy[0]['operationName']}"
+                    f"[ {new_id()} ] The entity {row.get('name', '')} is busy completing an operation"
+                    f" {busy[0]['operationName']}"
                     f" (task {urn('task', busy[0]['id'])}, entity {what}).",
                     "BUSY_ENTITY",
                 )

@@ -9,7 +9,7 @@ import json
 import time
 from pathlib import Path
 
-from .core import ApiError, bare
+from .core import ApiError, bare, new_id
 from .web import Answer, Request, json_answer, route
 from .workloads import tell, views
 
@@ -103,3 +103,66 @@ def edit(request: Request, kind: str, ident: str) -> Answer:
         row.update(_json(request))
         request.cloud.touch()
     return json_answer(row)
+
+
+@route("POST", "/_lab/foreign/{edge}", "lab")
+def foreign(request: Request, edge: str) -> Answer:
+    """Rules that somebody else made on an edge."""
+    cloud = request.cloud
+    given = _json(request)
+    with cloud.lock:
+        row = next(iter(cloud.find("gateway", name=edge)), None)
+        if row is None:
+            raise ApiError(404, f"There is no edge {edge}.")
+        for number in range(int(given.get("firewall", 0))):
+            address = f"10.{200 + number // 250}.{number % 250}.0/24"
+            group = cloud.put("firewallGroup", {
+                "name": f"theirs-{number}", "type": "IP_SET", "owner_kind": row["owner_kind"], "owner": row["owner"],
+                "description": "", "ipAddresses": [address], "members": None, "vmCriteria": None,
+            })  # fmt: skip
+            reference = [{"name": group["name"], "id": f"urn:vcloud:firewallGroup:{group['id']}"}]
+            row["firewall"].append(
+                {
+                    "id": new_id(),
+                    "name": f"theirs {number}",
+                    "description": "",
+                    "actionValue": ("ALLOW", "DROP")[number % 2],
+                    "action": ("ALLOW", "DROP")[number % 2],
+                    "enabled": number % 7 != 0,
+                    "direction": "IN_OUT",
+                    "ipProtocol": "IPV4",
+                    "logging": False,
+                    "networkContextProfiles": None,
+                    "applicationPortProfiles": None,
+                    "sourceFirewallGroups": reference,
+                    "destinationFirewallGroups": None,
+                    "version": {"version": number % 3},
+                }
+            )
+        wanted = int(given.get("nat", 0))
+        if wanted and not row["public"]:
+            row["public"].append("198.51.100.250")
+        for number in range(wanted):
+            row["nat"].append(
+                {
+                    "id": new_id(),
+                    "name": f"theirs {number}",
+                    "description": "",
+                    "enabled": True,
+                    "type": "DNAT",
+                    "ruleType": "DNAT",
+                    "externalAddresses": row["public"][0],
+                    "internalAddresses": f"10.200.0.{number % 250 + 1}",
+                    "dnatExternalPort": str(20000 + number),
+                    "internalPort": None,
+                    "applicationPortProfile": None,
+                    "snatDestinationAddresses": None,
+                    "logging": False,
+                    "firewallMatch": "MATCH_INTERNAL_ADDRESS",
+                    "priority": 0,
+                    "systemRule": False,
+                    "version": {"version": 0},
+                }
+            )
+        cloud.touch()
+    return json_answer({})

@@ -248,7 +248,13 @@ def vm_links(request: Request, vm: Row, base: str) -> list[tuple[str, str, str]]
         return found
     if request.may("vm.power"):
         on, off = vm["status"] == ON, vm["status"] in (OFF, SUSPENDED)
-        names = (["powerOff", "reset", "suspend"] + (["shutdown", "reboot"] if vm["guest"].get("tools_running") else [])) if on else ["powerOn"] if off else []  # fmt: skip
+        names = (
+            (["powerOff", "reset", "suspend"] + (["shutdown", "reboot"] if vm["guest"].get("tools_running") else []))
+            if on
+            else ["powerOn"]
+            if off
+            else []
+        )
         found += [(f"power:{n}", f"{base}/power/action/{n}", "") for n in names]
         if vm["deployed"]:
             found.append(("undeploy", f"{base}/action/undeploy", f"{VC}undeployVAppParams+xml"))
@@ -293,7 +299,9 @@ def vm_xml(request: Request, vm: Row) -> str:
         links(request.base, vm_links(request, vm, base)),
         tx("Description", vm["description"]),
         tasks_xml(request, vm),
-        ovf.hardware(vm, href=f"{request.base}{base}/virtualHardwareSection/", vcloud__type=f"{VC}virtualHardwareSection+xml"),
+        ovf.hardware(
+            vm, href=f"{request.base}{base}/virtualHardwareSection/", vcloud__type=f"{VC}virtualHardwareSection+xml"
+        ),
         el(
             "ovf:OperatingSystemSection",
             tx("ovf:Info", "Specifies the operating system installed"),
@@ -303,14 +311,17 @@ def vm_xml(request: Request, vm: Row) -> str:
         ),
         nics_xml(request, vm, base if in_vapp else ""),
         customization_xml(request, vm, base if in_vapp else ""),
-        el("RuntimeInfoSection", tx("ovf:Info", "Specifies Runtime info"),
-           el("VMWareTools", version="12352") if vm["guest"].get("tools_running") else ""),
+        el(
+            "RuntimeInfoSection",
+            tx("ovf:Info", "Specifies Runtime info"),
+            el("VMWareTools", version="12352") if vm["guest"].get("tools_running") else "",
+        ),
         snapshot_xml(vm),
         tx("DateCreated", vm["created"]),
         tx("VAppScopedLocalId", vm["local_id"]),
         el("VmCapabilities", tx("MemoryHotAddEnabled", vm["hot_memory"]), tx("CpuHotAddEnabled", vm["hot_cpu"])),
         ref(request, "StorageProfile", "storageprofile", cloud.get("storageprofile", vm["profile"])),
-    ]  # fmt: skip
+    ]
     policy = next(iter(cloud.table("computepolicy").values()))
     address = f"{request.base}/cloudapi/2.0.0/vdcComputePolicies/{urn('vdcComputePolicy', policy['id'])}"
     sizing = el("VmSizingPolicy", href=address, id=urn("vdcComputePolicy", policy["id"]), name=policy["name"])
@@ -462,11 +473,20 @@ def configs_of(cloud: Cloud, section: Node | None, vdc: str, before: list[Row] |
         for scope in [s for p in given.all("IpScopes") for s in p.all("IpScope")] if fence != "bridged" else []:
             mask = scope.value("Netmask") or "255.255.255.0"
             prefix = scope.value("SubnetPrefixLength") or str(ipaddress.ip_network(f"0.0.0.0/{mask}").prefixlen)
-            scopes.append({
-                "gateway": scope.value("Gateway") or "", "prefix": int(prefix), "dns1": scope.value("Dns1") or "",
-                "dns2": scope.value("Dns2") or "", "suffix": scope.value("DnsSuffix") or "",
-                "ranges": [(r.value("StartAddress"), r.value("EndAddress")) for p in scope.all("IpRanges") for r in p.all("IpRange")],
-            })  # fmt: skip
+            scopes.append(
+                {
+                    "gateway": scope.value("Gateway") or "",
+                    "prefix": int(prefix),
+                    "dns1": scope.value("Dns1") or "",
+                    "dns2": scope.value("Dns2") or "",
+                    "suffix": scope.value("DnsSuffix") or "",
+                    "ranges": [
+                        (r.value("StartAddress"), r.value("EndAddress"))
+                        for p in scope.all("IpRanges")
+                        for r in p.all("IpRange")
+                    ],
+                }
+            )
         old = next((n for n in before or [] if n["name"] == name), {})
         found.append(
             vapp_network(
@@ -657,9 +677,17 @@ def _apply_disks(cloud: Cloud, vm: Row, section: Node, runs: bool) -> None:
             need_storage(cloud, chosen, size)
             taken = [d["number"] for d in [*vm["disks"], *found]]
             disk = {
-                "id": new_id(), "number": max(taken, default=1999) + 1, "capacity": size << 20, "size_mb": size, "adapter": adapter,
-                "bus": address[1], "unit": address[2], "profile": chosen, "file": f"{new_id()}.raw", "named": "",
-            }  # fmt: skip
+                "id": new_id(),
+                "number": max(taken, default=1999) + 1,
+                "capacity": size << 20,
+                "size_mb": size,
+                "adapter": adapter,
+                "bus": address[1],
+                "unit": address[2],
+                "profile": chosen,
+                "file": f"{new_id()}.raw",
+                "named": "",
+            }
             with open(cloud.folder / "disks" / disk["file"], "wb") as out:
                 out.truncate(size << 20)
         found.append(disk)

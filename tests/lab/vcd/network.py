@@ -25,8 +25,12 @@ def one(request: Request, kind: str, ident: str) -> Row:
     """The row of a URN, else 403, as Cloud Director says for what is not there too."""
     row = request.cloud.get(kind, ident)
     if row is None:
-        raise ApiError(403, f"[ {new_id()} ] Either you need some or all of the following rights [] to perform operations"
-                       f" [] for {ident} or the target entity is invalid.", "ACCESS_TO_RESOURCE_IS_FORBIDDEN")  # fmt: skip
+        raise ApiError(
+            403,
+            f"[ {new_id()} ] Either you need some or all of the following rights [] to perform operations"
+            f" [] for {ident} or the target entity is invalid.",
+            "ACCESS_TO_RESOURCE_IS_FORBIDDEN",
+        )
     return row
 
 
@@ -176,8 +180,15 @@ def compute_policy(request: Request, v: str, ident: str) -> Answer:
 
 
 def _policy(row: Row) -> Row:
-    return {"id": urn("vdcComputePolicy", row["id"]), "name": row["name"], "description": row["description"], "isSizingOnly": True,
-            "policyType": "VdcVmPolicy", "cpuCount": None, "memory": None}  # fmt: skip
+    return {
+        "id": urn("vdcComputePolicy", row["id"]),
+        "name": row["name"],
+        "description": row["description"],
+        "isSizingOnly": True,
+        "policyType": "VdcVmPolicy",
+        "cpuCount": None,
+        "memory": None,
+    }
 
 
 # edges
@@ -198,19 +209,38 @@ def edge_body(request: Request, row: Row) -> Row:
     }  # fmt: skip
     busy = time.time() < row["configuring_until"]
     return {
-        "id": urn("gateway", row["id"]), "name": row["name"], "description": row["description"],
+        "id": urn("gateway", row["id"]),
+        "name": row["name"],
+        "description": row["description"],
         "status": "CONFIGURING" if busy else "REALIZED",
-        "ownerRef": reference(cloud, row["owner_kind"], row["owner"]), "orgVdc": reference(cloud, "vdc", vdc),
-        "orgRef": reference(cloud, "org", org), "orgVdcNetworkCount": len(cloud.find("network", edge=row["id"])),
-        "edgeGatewayUplinks": [{
-            "uplinkId": urn("network", row["id"]), "uplinkName": row["t0"], "connected": True, "dedicated": False,
-            "usingIpSpace": False, "backingType": "NSXT_VRF_TIER0", "quickAddAllocatedIpCount": None, "vrfLiteBacked": True,
-            "subnets": {"values": [subnet]},
-        }],
-        "gatewayBacking": {"backingId": row["id"], "gatewayType": "NSXT_BACKED", "networkProvider": {"name": "nsxt", "id": f"urn:vcloud:nsxtmanager:{row['id']}"}},
-        "distributedRoutingEnabled": False, "nonDistributedRoutingEnabled": False, "serviceNetworkDefinition": "192.168.255.225/27",
-        "deploymentMode": "ACTIVE_STANDBY", "edgeClusterConfig": None,
-    }  # fmt: skip
+        "ownerRef": reference(cloud, row["owner_kind"], row["owner"]),
+        "orgVdc": reference(cloud, "vdc", vdc),
+        "orgRef": reference(cloud, "org", org),
+        "orgVdcNetworkCount": len(cloud.find("network", edge=row["id"])),
+        "edgeGatewayUplinks": [
+            {
+                "uplinkId": urn("network", row["id"]),
+                "uplinkName": row["t0"],
+                "connected": True,
+                "dedicated": False,
+                "usingIpSpace": False,
+                "backingType": "NSXT_VRF_TIER0",
+                "quickAddAllocatedIpCount": None,
+                "vrfLiteBacked": True,
+                "subnets": {"values": [subnet]},
+            }
+        ],
+        "gatewayBacking": {
+            "backingId": row["id"],
+            "gatewayType": "NSXT_BACKED",
+            "networkProvider": {"name": "nsxt", "id": f"urn:vcloud:nsxtmanager:{row['id']}"},
+        },
+        "distributedRoutingEnabled": False,
+        "nonDistributedRoutingEnabled": False,
+        "serviceNetworkDefinition": "192.168.255.225/27",
+        "deploymentMode": "ACTIVE_STANDBY",
+        "edgeClusterConfig": None,
+    }
 
 
 def edge_used(cloud: Cloud, row: Row) -> dict[str, str]:
@@ -324,10 +354,16 @@ def _subnets(body: Row) -> list[Row]:
                     ipaddress.ip_address(subnet[name])
                 except ValueError:
                     raise ApiError(400, f"{name} {subnet[name]!r} is no address.", "VALIDATION_EXCEPTION") from None
-        found.append({
-            "gateway": str(gateway.ip), "prefixLength": gateway.network.prefixlen, "dnsSuffix": subnet.get("dnsSuffix") or "",
-            "dnsServer1": subnet.get("dnsServer1") or "", "dnsServer2": subnet.get("dnsServer2") or "", "ipRanges": {"values": ranges},
-        })  # fmt: skip
+        found.append(
+            {
+                "gateway": str(gateway.ip),
+                "prefixLength": gateway.network.prefixlen,
+                "dnsSuffix": subnet.get("dnsSuffix") or "",
+                "dnsServer1": subnet.get("dnsServer1") or "",
+                "dnsServer2": subnet.get("dnsServer2") or "",
+                "ipRanges": {"values": ranges},
+            }
+        )
     if not found:
         raise ApiError(400, "A network needs a subnet.", "VALIDATION_EXCEPTION")
     return found
@@ -356,9 +392,22 @@ def create_network(request: Request) -> Answer:
     vdc = cloud.get("vdc", owner) if kind == "vdc" else None
     if vdc and vdc["network_quota"] and len(cloud.find("network", owner=owner)) >= vdc["network_quota"]:
         raise ApiError(400, f"The network quota of {vdc['name']} is used up.", "QUOTA_EXCEEDED")
-    row = {"id": new_id(), "kind": "network", "name": name, "description": text_of(body, "description", 512, False), "owner_kind": kind,
-           "owner": owner, "type": body.get("networkType"), "edge": "", "connection": "", "dhcp": None, "bindings": [],
-           "subnets": _subnets(body), "dual": bool(body.get("enableDualSubnetNetwork")), "vlan": bool(body.get("guestVlanTaggingAllowed"))}  # fmt: skip
+    row = {
+        "id": new_id(),
+        "kind": "network",
+        "name": name,
+        "description": text_of(body, "description", 512, False),
+        "owner_kind": kind,
+        "owner": owner,
+        "type": body.get("networkType"),
+        "edge": "",
+        "connection": "",
+        "dhcp": None,
+        "bindings": [],
+        "subnets": _subnets(body),
+        "dual": bool(body.get("enableDualSubnetNetwork")),
+        "vlan": bool(body.get("guestVlanTaggingAllowed")),
+    }
     locks = []
     if row["type"] == "NAT_ROUTED":
         ident = str(dig(body, "connection.routerRef.id") or "")
@@ -366,8 +415,12 @@ def create_network(request: Request) -> Answer:
         if edge is None:
             raise ApiError(400, f"connection.routerRef {ident!r} is no edge.", "VALIDATION_EXCEPTION")
         if edge["owner"] != owner:
-            raise ApiError(400, f"The edge {edge['name']} is of {reference(cloud, edge['owner_kind'], edge['owner'])['name']},"
-                           " the network is to be another's.", "VALIDATION_EXCEPTION")  # fmt: skip
+            raise ApiError(
+                400,
+                f"The edge {edge['name']} is of {reference(cloud, edge['owner_kind'], edge['owner'])['name']},"
+                " the network is to be another's.",
+                "VALIDATION_EXCEPTION",
+            )
         cloud.need_free(edge)
         new = [ipaddress.ip_interface(f"{s['gateway']}/{s['prefixLength']}").network for s in row["subnets"]]
         for other in cloud.find("network", edge=edge["id"]):
@@ -389,8 +442,17 @@ def create_network(request: Request) -> Answer:
             403 if row["type"] in ("OPAQUE", "DIRECT", "IMPORTED") else 400,
             f"networkType {row['type']!r} is not possible.",
         )
-    return begin(request, "orgVdcNetworkCreate", f"Creating network {name}({row['id']})", row, "put row", *locks, kind="network", row=row,
-                 edge=row["edge"])  # fmt: skip
+    return begin(
+        request,
+        "orgVdcNetworkCreate",
+        f"Creating network {name}({row['id']})",
+        row,
+        "put row",
+        *locks,
+        kind="network",
+        row=row,
+        edge=row["edge"],
+    )
 
 
 @route("PUT", f"{V1}/orgVdcNetworks/{{ident}}")
@@ -484,8 +546,16 @@ def dhcp(request: Request, ident: str) -> Answer:
     if mode == "NETWORK" and not body.get("ipAddress"):
         raise ApiError(400, "DHCP in the mode NETWORK needs ipAddress.", "VALIDATION_EXCEPTION")
     known = {k: body.get(k) for k in ("enabled", "mode", "ipAddress", "dhcpPools", "dnsServers", "leaseTime")}
-    return begin(request, "orgVdcNetworkDhcpUpdate", f"Updating DHCP of {row['name']}", row, "put row", kind="network",
-                 row={**row, "dhcp": {**empty, **{k: v for k, v in known.items() if v is not None}}}, edge=row["edge"])  # fmt: skip
+    return begin(
+        request,
+        "orgVdcNetworkDhcpUpdate",
+        f"Updating DHCP of {row['name']}",
+        row,
+        "put row",
+        kind="network",
+        row={**row, "dhcp": {**empty, **{k: v for k, v in known.items() if v is not None}}},
+        edge=row["edge"],
+    )
 
 
 @route("GET POST", f"{V1}/orgVdcNetworks/{{ident}}/dhcp/bindings")
@@ -500,8 +570,16 @@ def bindings(request: Request, ident: str) -> Answer:
         raise ApiError(400, "A binding needs ipAddress, macAddress and a network with DHCP.", "VALIDATION_EXCEPTION")
     made = {**body, "id": new_id(), "version": {"version": 0}}
     changed = {**row, "bindings": [*row["bindings"], made]}
-    return begin(request, "orgVdcNetworkDhcpBindingCreate", f"Binding in {row['name']}", row, "put row", kind="network", row=changed,
-                 details=made["id"])  # fmt: skip
+    return begin(
+        request,
+        "orgVdcNetworkDhcpBindingCreate",
+        f"Binding in {row['name']}",
+        row,
+        "put row",
+        kind="network",
+        row=changed,
+        details=made["id"],
+    )
 
 
 @route("GET PUT DELETE", f"{V1}/orgVdcNetworks/{{ident}}/dhcp/bindings/{{binding}}")
@@ -559,17 +637,29 @@ def group_body(request: Request, row: Row) -> Row:
     """An IP set or group."""
     cloud = request.cloud
     return {
-        "id": urn("firewallGroup", row["id"]), "name": row["name"], "description": row["description"], "typeValue": row["type"],
-        "type": row["type"], "ownerRef": reference(cloud, row["owner_kind"], row["owner"]), "edgeGatewayRef": None,
-        "ipAddresses": row["ipAddresses"], "members": row["members"], "vmCriteria": row["vmCriteria"], "orgRef": None,
-        "networkProviderScope": "", "status": "REALIZED", "_contexts": contexts(cloud, row),
-    }  # fmt: skip
+        "id": urn("firewallGroup", row["id"]),
+        "name": row["name"],
+        "description": row["description"],
+        "typeValue": row["type"],
+        "type": row["type"],
+        "ownerRef": reference(cloud, row["owner_kind"], row["owner"]),
+        "edgeGatewayRef": None,
+        "ipAddresses": row["ipAddresses"],
+        "members": row["members"],
+        "vmCriteria": row["vmCriteria"],
+        "orgRef": None,
+        "networkProviderScope": "",
+        "status": "REALIZED",
+        "_contexts": contexts(cloud, row),
+    }
 
 
 def listed_in_context(request: Request, rows: Iterable[Row], what: str) -> Answer:
     """A page of what belongs to the _context of the filter."""
     expression = urllib.parse.unquote(request.query.get("filter", ""))
     asked = re.findall(r"_context==([^;,()]+)", expression)
+    if not asked and "ownerRef.id==" in expression:  # what VMware's client asks for a VDC group's
+        return listed(request, rows)
     if not asked:
         raise ApiError(400, f"A filter with _context is mandatory for {what}.", "INVALID_FILTER")
     found = [r for r in rows if not r["_contexts"] or any(bare(c) == bare(a) for c in r["_contexts"] for a in asked)]
@@ -620,10 +710,17 @@ def _group(request: Request, body: Row, before: Row | None = None) -> Row:
     if (typed == "IP_SET" and (members or criteria)) or (typed != "IP_SET" and addresses):
         raise ApiError(400, f"A {typed} cannot have those members.", "VALIDATION_EXCEPTION")
     return {
-        "id": before["id"] if before else new_id(), "kind": "firewallGroup", "name": name, "type": typed, "owner_kind": kind, "owner": owner,
-        "description": text_of(body, "description", 4096, False), "ipAddresses": addresses or None,
-        "members": [reference(cloud, "network", bare(m["id"])) for m in members] or None, "vmCriteria": criteria or None,
-    }  # fmt: skip
+        "id": before["id"] if before else new_id(),
+        "kind": "firewallGroup",
+        "name": name,
+        "type": typed,
+        "owner_kind": kind,
+        "owner": owner,
+        "description": text_of(body, "description", 4096, False),
+        "ipAddresses": addresses or None,
+        "members": [reference(cloud, "network", bare(m["id"])) for m in members] or None,
+        "vmCriteria": criteria or None,
+    }
 
 
 @route("GET", f"{V1}/firewallGroups/summaries")
@@ -710,8 +807,14 @@ def associated(request: Request, ident: str) -> Answer:
         for criterion in row["vmCriteria"] or []:
             hit = hit or all(_criterion(cloud, vm, r) for r in criterion.get("rules") or [])
         if hit:
-            found.append({"id": urn("vm", vm["id"]), "name": vm["name"], "vappRef": reference(cloud, "vapp", vapp["id"]),
-                          "vdcRef": reference(cloud, "vdc", vapp["vdc"])})  # fmt: skip
+            found.append(
+                {
+                    "id": urn("vm", vm["id"]),
+                    "name": vm["name"],
+                    "vappRef": reference(cloud, "vapp", vapp["id"]),
+                    "vdcRef": reference(cloud, "vdc", vapp["vdc"]),
+                }
+            )
     return listed(request, found)
 
 
@@ -733,11 +836,16 @@ def profile_body(request: Request, row: Row) -> Row:
     """An application port profile."""
     cloud = request.cloud
     return {
-        "id": urn("applicationPortProfile", row["id"]), "name": row["name"], "description": row["description"], "scope": row["scope"],
-        "applicationPorts": row["applicationPorts"], "orgRef": reference(cloud, "org", row["org"]) if row["scope"] == "TENANT" else None,
-        "contextEntityId": urn(row["owner_kind"], row["owner"]) if row["owner"] else None, "usableForNAT": True,
+        "id": urn("applicationPortProfile", row["id"]),
+        "name": row["name"],
+        "description": row["description"],
+        "scope": row["scope"],
+        "applicationPorts": row["applicationPorts"],
+        "orgRef": reference(cloud, "org", row["org"]) if row["scope"] == "TENANT" else None,
+        "contextEntityId": urn(row["owner_kind"], row["owner"]) if row["owner"] else None,
+        "usableForNAT": True,
         "_contexts": contexts(cloud, row) if row["owner"] else [],
-    }  # fmt: skip
+    }
 
 
 def _profile(request: Request, body: Row, before: Row | None = None) -> Row:
@@ -768,9 +876,17 @@ def _profile(request: Request, body: Row, before: Row | None = None) -> Row:
         )
     if not ports:
         raise ApiError(400, "A profile needs applicationPorts.", "VALIDATION_EXCEPTION")
-    return {"id": before["id"] if before else new_id(), "kind": "applicationPortProfile", "name": name, "scope": "TENANT", "owner_kind": kind,
-            "owner": bare(ident), "org": next(iter(cloud.table("org"))), "description": text_of(body, "description", 4096, False),
-            "applicationPorts": ports}  # fmt: skip
+    return {
+        "id": before["id"] if before else new_id(),
+        "kind": "applicationPortProfile",
+        "name": name,
+        "scope": "TENANT",
+        "owner_kind": kind,
+        "owner": bare(ident),
+        "org": next(iter(cloud.table("org"))),
+        "description": text_of(body, "description", 4096, False),
+        "applicationPorts": ports,
+    }
 
 
 @route("GET POST", f"{V1}/applicationPortProfiles")
@@ -810,8 +926,15 @@ def profile(request: Request, ident: str) -> Answer:
     if row["scope"] != "TENANT":
         raise ApiError(403, f"{row['name']} is the system's.")
     if request.method == "PUT":
-        return begin(request, "applicationPortProfileUpdate", f"Updating {row['name']}", row, "put row", kind="applicationPortProfile",
-                     row=_profile(request, request.json(), row))  # fmt: skip
+        return begin(
+            request,
+            "applicationPortProfileUpdate",
+            f"Updating {row['name']}",
+            row,
+            "put row",
+            kind="applicationPortProfile",
+            row=_profile(request, request.json(), row),
+        )
     used = rules_with(request.cloud, urn("applicationPortProfile", row["id"]))
     if used:
         raise ApiError(400, f"{row['name']} is in use by the rule {used[0]}.", "APPLICATION_PORT_PROFILE_IN_USE")

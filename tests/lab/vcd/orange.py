@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Orange's own API of Cloud Avenue, in its present form and the old one: token, jobs one at a time, VDCs, edges, services."""
+"""Orange's own API of Cloud Avenue, in its present form and the old one: token, jobs, VDCs, edges, services."""
 
 from __future__ import annotations
 
@@ -117,10 +117,17 @@ def configuration(request: Request, old: str) -> Answer:
     org = next(iter(cloud.table("org").values()))
     if request.method == "PUT":
         return job(request, "update organization", "configure", body=request.json())
-    return json_answer({
-        "name": org["name"], "fullName": org["fullName"], "description": org["description"], "customerMail": org.get("mail", "ops@acme.example"),
-        "internetBillingMode": org.get("billing", "PAYG"), "isEnabled": True, "isSuspended": False,
-    })  # fmt: skip
+    return json_answer(
+        {
+            "name": org["name"],
+            "fullName": org["fullName"],
+            "description": org["description"],
+            "customerMail": org.get("mail", "ops@acme.example"),
+            "internetBillingMode": org.get("billing", "PAYG"),
+            "isEnabled": True,
+            "isSuspended": False,
+        }
+    )
 
 
 # VDCs
@@ -134,11 +141,17 @@ def vdc_body(cloud: Cloud, row: Row) -> Row:
         for p in cloud.find("storageprofile", vdc=row["id"])
     ]
     body = {
-        "name": row["name"], "description": row["description"], "vdcServiceClass": row["service_class"],
-        "vdcDisponibilityClass": row["availability"], "vdcBillingModel": row["billing"], "vcpuInMhz2": row["vcpu_mhz"],
-        "cpuAllocated": row["cpu_mhz"], "memoryAllocated": row["memory_mb"] // 1024, "vdcStorageBillingModel": row["storage_billing"],
+        "name": row["name"],
+        "description": row["description"],
+        "vdcServiceClass": row["service_class"],
+        "vdcDisponibilityClass": row["availability"],
+        "vdcBillingModel": row["billing"],
+        "vcpuInMhz2": row["vcpu_mhz"],
+        "cpuAllocated": row["cpu_mhz"],
+        "memoryAllocated": row["memory_mb"] // 1024,
+        "vdcStorageBillingModel": row["storage_billing"],
         "vdcStorageProfiles": profiles,
-    }  # fmt: skip
+    }
     return {"vdc": body, **({"vdcGroup": group} if group else {})}
 
 
@@ -157,8 +170,12 @@ def _vdc_given(request: Request) -> Row:
     body = request.json().get("vdc")
     if not isinstance(body, dict) or not re.fullmatch(r"[a-zA-Z0-9-_]{1,64}", str(body.get("name"))):
         raise fail(400, "err-0001", "the name of the VDC is not valid")
-    checks = {"vdcServiceClass": ("ECO", "STD", "HP", "VOIP"), "vdcDisponibilityClass": ("ONE-ROOM", "DUAL-ROOM", "HA-DUAL-ROOM"),
-              "vdcBillingModel": ("PAYG", "DRAAS", "RESERVED"), "vdcStorageBillingModel": ("PAYG", "RESERVED")}  # fmt: skip
+    checks = {
+        "vdcServiceClass": ("ECO", "STD", "HP", "VOIP"),
+        "vdcDisponibilityClass": ("ONE-ROOM", "DUAL-ROOM", "HA-DUAL-ROOM"),
+        "vdcBillingModel": ("PAYG", "DRAAS", "RESERVED"),
+        "vdcStorageBillingModel": ("PAYG", "RESERVED"),
+    }
     for name, values in checks.items():
         if body.get(name) not in values:
             raise fail(400, "err-0001", f"{name} is not one of {', '.join(values)}")
@@ -180,11 +197,18 @@ def _vdc_given(request: Request) -> Row:
 
 def _create_vdc(cloud: Cloud, body: Row) -> str:
     row = add_vdc(
-        cloud, body["name"], [(p["class"], int(p["limit"]), bool(p["default"])) for p in body["vdcStorageProfiles"]],
-        description=body.get("description") or "", service_class=body["vdcServiceClass"], availability=body["vdcDisponibilityClass"],
-        billing=body["vdcBillingModel"], storage_billing=body["vdcStorageBillingModel"], vcpu_mhz=int(body.get("vcpuInMhz2") or 2200),
-        cpu_mhz=int(body.get("cpuAllocated") or 0), memory_mb=int(body["memoryAllocated"]) * 1024,
-    )  # fmt: skip
+        cloud,
+        body["name"],
+        [(p["class"], int(p["limit"]), bool(p["default"])) for p in body["vdcStorageProfiles"]],
+        description=body.get("description") or "",
+        service_class=body["vdcServiceClass"],
+        availability=body["vdcDisponibilityClass"],
+        billing=body["vdcBillingModel"],
+        storage_billing=body["vdcStorageBillingModel"],
+        vcpu_mhz=int(body.get("vcpuInMhz2") or 2200),
+        cpu_mhz=int(body.get("cpuAllocated") or 0),
+        memory_mb=int(body["memoryAllocated"]) * 1024,
+    )
     return f"VDC {row['name']} created"
 
 
@@ -234,8 +258,13 @@ def vdc(request: Request, old: str, name: str) -> Answer:
 
 def t0_body(row: Row) -> Row:
     """A T0."""
-    return {"tier0_vrf": row["name"], "tier0_provider": "pr01e02t0sp16", "tier0_class_service": row["class"], "class_service": row["class"],
-            "services": [{"service": "INTERNET", "vlanId": "100"}]}  # fmt: skip
+    return {
+        "tier0_vrf": row["name"],
+        "tier0_provider": "pr01e02t0sp16",
+        "tier0_class_service": row["class"],
+        "class_service": row["class"],
+        "services": [{"service": "INTERNET", "vlanId": "100"}],
+    }
 
 
 @route("GET", f"{P}/tier-0-vrfs", "orange")
@@ -256,10 +285,14 @@ def edge_body(cloud: Cloud, row: Row) -> Row:
     above = next(iter(cloud.find("t0", name=row["t0"])), {"class": ""})
     owner = cloud.get(row["owner_kind"], row["owner"])
     return {
-        "tier0VrfId": row["t0"], "edgeId": row["id"], "edgeName": row["name"], "ownerType": "vdc-group" if row["owner_kind"] == "vdcGroup" else "vdc",
-        "ownerName": owner["name"] if owner else "", "description": row["description"],
+        "tier0VrfId": row["t0"],
+        "edgeId": row["id"],
+        "edgeName": row["name"],
+        "ownerType": "vdc-group" if row["owner_kind"] == "vdcGroup" else "vdc",
+        "ownerName": owner["name"] if owner else "",
+        "description": row["description"],
         "rateLimit": 0 if "DEDICATED" in above["class"] else row["rate"],
-    }  # fmt: skip
+    }
 
 
 @route("GET", f"{P}/edges", "orange")
@@ -293,8 +326,17 @@ def edge(request: Request, old: str, ident: str) -> Answer:
 @route("GET", f"{P}/edges/{{ident}}/networks", "orange")
 def edge_networks(request: Request, old: str, ident: str) -> Answer:
     row = _edge(request, ident)
-    return json_answer([{"name": n["name"], "networkId": n["id"], "gateway": n["subnets"][0]["gateway"], "prefixLength": n["subnets"][0]["prefixLength"]}
-                        for n in request.cloud.find("network", edge=row["id"])])  # fmt: skip
+    return json_answer(
+        [
+            {
+                "name": n["name"],
+                "networkId": n["id"],
+                "gateway": n["subnets"][0]["gateway"],
+                "prefixLength": n["subnets"][0]["prefixLength"],
+            }
+            for n in request.cloud.find("network", edge=row["id"])
+        ]
+    )
 
 
 @route("POST", f"{P}/{{what:vdcs|vdc-groups}}/{{name}}/edges", "orange")
@@ -337,14 +379,36 @@ def tree(request: Request, old: str) -> Answer:
     for above in cloud.table("t0").values():
         below = []
         for row in cloud.find("gateway", t0=above["name"]):
-            services = [{
-                "type": "service", "name": s["name"], "displayName": s["display"], "serviceId": s["id"],
-                "properties": {"ip": s["ip"], "announced": s["announced"]} if s["name"] == "internet" else {"ranges": [s["ip"]], "prefixLength": s["prefix"]},
-            } for s in row["services"]]  # fmt: skip
-            services.append({"type": "load-balancer", "name": "load-balancer", "displayName": "load-balancer", "serviceId": "",
-                             "properties": {"classOfService": "STANDARD", "maxVirtualServices": 10}})  # fmt: skip
-            below.append({"type": "edge-gateway", "name": row["name"], "displayName": row["name"],
-                          "properties": {"rateLimit": row["rate"], "edgeUuid": row["id"]}, "children": services})  # fmt: skip
+            services = [
+                {
+                    "type": "service",
+                    "name": s["name"],
+                    "displayName": s["display"],
+                    "serviceId": s["id"],
+                    "properties": {"ip": s["ip"], "announced": s["announced"]}
+                    if s["name"] == "internet"
+                    else {"ranges": [s["ip"]], "prefixLength": s["prefix"]},
+                }
+                for s in row["services"]
+            ]
+            services.append(
+                {
+                    "type": "load-balancer",
+                    "name": "load-balancer",
+                    "displayName": "load-balancer",
+                    "serviceId": "",
+                    "properties": {"classOfService": "STANDARD", "maxVirtualServices": 10},
+                }
+            )
+            below.append(
+                {
+                    "type": "edge-gateway",
+                    "name": row["name"],
+                    "displayName": row["name"],
+                    "properties": {"rateLimit": row["rate"], "edgeUuid": row["id"]},
+                    "children": services,
+                }
+            )
         found.append({"type": "tier-0-vrf", "name": above["name"], "displayName": above["name"],
                       "properties": {"classOfService": above["tree_class"]}, "children": below})  # fmt: skip
     return json_answer(found)
@@ -360,8 +424,15 @@ def order(request: Request, old: str) -> Answer:
         raise fail(400, "err-0001", f"networkType {kind} is unknown")
     if kind == "cav-services" and not 25 <= int(given.get("prefixLength") or 27) <= 28:
         raise fail(400, "err-0001", "prefixLength is not 25 to 28")
-    return job(request, f"create {kind} service", "order", edge=row["id"], service=kind, announced=bool(given.get("announced", True)),
-               prefix=int(given.get("prefixLength") or 27))  # fmt: skip
+    return job(
+        request,
+        f"create {kind} service",
+        "order",
+        edge=row["id"],
+        service=kind,
+        announced=bool(given.get("announced", True)),
+        prefix=int(given.get("prefixLength") or 27),
+    )
 
 
 def _order(cloud: Cloud, edge: str, service: str, announced: bool, prefix: int) -> str:
@@ -435,6 +506,13 @@ def bare_metal(request: Request, old: str) -> Answer:
 
 
 _TODO = {
-    "create vdc": _create_vdc, "update vdc": _update_vdc, "delete vdc": _delete_vdc, "create edge": _create_edge, "update edge": _update_edge,
-    "delete edge": _delete_edge, "order": _order, "cancel": _cancel, "configure": _configure,
-}  # fmt: skip
+    "create vdc": _create_vdc,
+    "update vdc": _update_vdc,
+    "delete vdc": _delete_vdc,
+    "create edge": _create_edge,
+    "update edge": _update_edge,
+    "delete edge": _delete_edge,
+    "order": _order,
+    "cancel": _cancel,
+    "configure": _configure,
+}

@@ -31,22 +31,46 @@ SUBTYPES = {
 BUS_TYPES = {1: 5, 2: 6, 3: 6, 4: 6, 5: 6, 6: 20, 7: 20}
 NIC_TYPES = {"vmxnet3": "VMXNET3", "e1000": "E1000", "e1000e": "E1000E", "pcnet32": "PCNet32"}
 OS_TYPES = {
-    "otherGuest64": "Other (64-bit)", "otherGuest": "Other (32-bit)", "otherLinux64Guest": "Other Linux (64-bit)",
-    "other5xLinux64Guest": "Other 5.x Linux (64-bit)", "other4xLinux64Guest": "Other 4.x Linux (64-bit)",
-    "other3xLinux64Guest": "Other 3.x Linux (64-bit)", "debian10_64Guest": "Debian 10 (64-bit)",
-    "debian11_64Guest": "Debian 11 (64-bit)", "debian12_64Guest": "Debian 12 (64-bit)",
-    "ubuntu64Guest": "Ubuntu (64-bit)", "centos7_64Guest": "CentOS 7 (64-bit)", "centos8_64Guest": "CentOS 8 (64-bit)",
-    "rhel6_64Guest": "RHEL 6 (64-bit)", "rhel7_64Guest": "RHEL 7 (64-bit)", "rhel8_64Guest": "RHEL 8 (64-bit)",
-    "rhel9_64Guest": "RHEL 9 (64-bit)", "oracleLinux8_64Guest": "Oracle Linux 8 (64-bit)",
-    "rockylinux_64Guest": "Rocky Linux (64-bit)", "almalinux_64Guest": "AlmaLinux (64-bit)",
-    "sles12_64Guest": "SLES 12 (64-bit)", "sles15_64Guest": "SLES 15 (64-bit)", "freebsd13_64Guest": "FreeBSD 13 (64-bit)",
-    "windows8Server64Guest": "Windows Server 2012 (64-bit)", "windows9Server64Guest": "Windows Server 2016 (64-bit)",
-    "windows2019srv_64Guest": "Windows Server 2019 (64-bit)", "windows2019srvNext_64Guest": "Windows Server 2022 (64-bit)",
+    "otherGuest64": "Other (64-bit)",
+    "otherGuest": "Other (32-bit)",
+    "otherLinux64Guest": "Other Linux (64-bit)",
+    "other5xLinux64Guest": "Other 5.x Linux (64-bit)",
+    "other4xLinux64Guest": "Other 4.x Linux (64-bit)",
+    "other3xLinux64Guest": "Other 3.x Linux (64-bit)",
+    "debian10_64Guest": "Debian 10 (64-bit)",
+    "debian11_64Guest": "Debian 11 (64-bit)",
+    "debian12_64Guest": "Debian 12 (64-bit)",
+    "ubuntu64Guest": "Ubuntu (64-bit)",
+    "centos7_64Guest": "CentOS 7 (64-bit)",
+    "centos8_64Guest": "CentOS 8 (64-bit)",
+    "rhel6_64Guest": "RHEL 6 (64-bit)",
+    "rhel7_64Guest": "RHEL 7 (64-bit)",
+    "rhel8_64Guest": "RHEL 8 (64-bit)",
+    "rhel9_64Guest": "RHEL 9 (64-bit)",
+    "oracleLinux8_64Guest": "Oracle Linux 8 (64-bit)",
+    "rockylinux_64Guest": "Rocky Linux (64-bit)",
+    "almalinux_64Guest": "AlmaLinux (64-bit)",
+    "sles12_64Guest": "SLES 12 (64-bit)",
+    "sles15_64Guest": "SLES 15 (64-bit)",
+    "freebsd13_64Guest": "FreeBSD 13 (64-bit)",
+    "windows8Server64Guest": "Windows Server 2012 (64-bit)",
+    "windows9Server64Guest": "Windows Server 2016 (64-bit)",
+    "windows2019srv_64Guest": "Windows Server 2019 (64-bit)",
+    "windows2019srvNext_64Guest": "Windows Server 2022 (64-bit)",
     "windows9_64Guest": "Windows 10 (64-bit)",
-}  # fmt: skip
+}
 _EXTRA_CONFIG = {"disk.EnableUUID", "svga.present", "virtualHW.productCompatibility", "nvram"}
-_UNITS = {"": 1, "byte": 1, "bytes": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "kilobytes": 1 << 10,
-          "megabytes": 1 << 20, "gigabytes": 1 << 30}  # fmt: skip
+_UNITS = {
+    "": 1,
+    "byte": 1,
+    "bytes": 1,
+    "kb": 1 << 10,
+    "mb": 1 << 20,
+    "gb": 1 << 30,
+    "kilobytes": 1 << 10,
+    "megabytes": 1 << 20,
+    "gigabytes": 1 << 30,
+}
 
 
 def _bad(words: str) -> ApiError:
@@ -138,8 +162,18 @@ def _system(system: ElementTree.Element, disks: dict[str, Row], networks: list[s
         raise _bad(f"{name}: VirtualSystemType {version!r} is no VMware hardware")
     if version > HARDWARE[-1]:
         raise _bad(f"{name}: hardware version {version} is not supported, the highest is {HARDWARE[-1]}")
-    vm: Row = {"name": name, "os": os_type, "hardware": version, "cpus": 0, "memory_mb": 0, "cores": 1, "firmware": "bios",
-               "secure_boot": False, "disks": [], "nics": []}  # fmt: skip
+    vm: Row = {
+        "name": name,
+        "os": os_type,
+        "hardware": version,
+        "cpus": 0,
+        "memory_mb": 0,
+        "cores": 1,
+        "firmware": "bios",
+        "secure_boot": False,
+        "disks": [],
+        "nics": [],
+    }
     for config in hardware.findall(f"{{{VMW}}}Config"):
         key, value = config.get(f"{{{VMW}}}key", ""), config.get(f"{{{VMW}}}value", "")
         if key == "firmware":
@@ -272,14 +306,26 @@ def hardware(vm: Row, **attributes: Any) -> str:
     """The VirtualHardwareSection of a machine."""
     items = [
         item(
-            AllocationUnits="hertz * 10^6", Description="Number of Virtual CPUs", ElementName=f"{vm['cpus']} virtual CPU(s)",
-            InstanceID=1, Reservation=0, ResourceType=3, VirtualQuantity=vm["cpus"], Weight=0,
+            AllocationUnits="hertz * 10^6",
+            Description="Number of Virtual CPUs",
+            ElementName=f"{vm['cpus']} virtual CPU(s)",
+            InstanceID=1,
+            Reservation=0,
+            ResourceType=3,
+            VirtualQuantity=vm["cpus"],
+            Weight=0,
         ),
         item(
-            AllocationUnits="byte * 2^20", Description="Memory Size", ElementName=f"{vm['memory_mb']} MB of memory",
-            InstanceID=2, Reservation=0, ResourceType=4, VirtualQuantity=vm["memory_mb"], Weight=0,
+            AllocationUnits="byte * 2^20",
+            Description="Memory Size",
+            ElementName=f"{vm['memory_mb']} MB of memory",
+            InstanceID=2,
+            Reservation=0,
+            ResourceType=4,
+            VirtualQuantity=vm["memory_mb"],
+            Weight=0,
         ),
-    ]  # fmt: skip
+    ]
     numbers: dict[tuple[int, int], int] = {}
     for disk in vm["disks"]:
         group = (6 if 2 <= disk["adapter"] <= 5 else disk["adapter"], disk["bus"])
@@ -310,10 +356,15 @@ def hardware(vm: Row, **attributes: Any) -> str:
             )
         )  # fmt: skip
     for nic in sorted(vm["nics"], key=lambda n: n["index"]):
-        about = {
-            "vcloud__ipAddress": nic.get("ip") or None, "vcloud__primaryNetworkConnection": nic["index"] == vm["primary"],
-            "vcloud__ipAddressingMode": nic["mode"],
-        } if attributes else {}  # fmt: skip
+        about = (
+            {
+                "vcloud__ipAddress": nic.get("ip") or None,
+                "vcloud__primaryNetworkConnection": nic["index"] == vm["primary"],
+                "vcloud__ipAddressingMode": nic["mode"],
+            }
+            if attributes
+            else {}
+        )
         items.append(
             item(
                 Address=nic["mac"], AddressOnParent=nic["index"], AutomaticAllocation=nic["connected"],

@@ -105,54 +105,122 @@ def _records(request: Request, kind: str) -> tuple[str, list[Row]]:
         for vdc in cloud.table("vdc").values():
             _vms, mhz, memory, _nics = vdc_use(cloud, vdc["id"])
             profiles = cloud.find("storageprofile", vdc=vdc["id"])
-            rows.append(to("vdc", vdc, org=href(request, "org", org["id"]), orgName=org["name"], isEnabled=True, status="READY",
-                           allocationModel="Flex", cpuLimitMhz=vdc["cpu_mhz"], cpuAllocationMhz=vdc["cpu_mhz"], cpuUsedMhz=mhz,
-                           memoryLimitMB=vdc["memory_mb"], memoryAllocationMB=vdc["memory_mb"], memoryUsedMB=memory,
-                           storageLimitMB=sum(p["limit_mb"] for p in profiles),
-                           storageUsedMB=sum(storage_used(cloud, p["id"]) for p in profiles), networkProviderType="NSX_T",
-                           numberOfVApps=len(cloud.find("vapp", vdc=vdc["id"])), isBusy=False, description=vdc["description"],
-                           numberOfVMs=_vms, numberOfStorageProfiles=len(profiles)))  # fmt: skip
+            rows.append(
+                to(
+                    "vdc",
+                    vdc,
+                    org=href(request, "org", org["id"]),
+                    orgName=org["name"],
+                    isEnabled=True,
+                    status="READY",
+                    allocationModel="Flex",
+                    cpuLimitMhz=vdc["cpu_mhz"],
+                    cpuAllocationMhz=vdc["cpu_mhz"],
+                    cpuUsedMhz=mhz,
+                    memoryLimitMB=vdc["memory_mb"],
+                    memoryAllocationMB=vdc["memory_mb"],
+                    memoryUsedMB=memory,
+                    storageLimitMB=sum(p["limit_mb"] for p in profiles),
+                    storageUsedMB=sum(storage_used(cloud, p["id"]) for p in profiles),
+                    networkProviderType="NSX_T",
+                    numberOfVApps=len(cloud.find("vapp", vdc=vdc["id"])),
+                    isBusy=False,
+                    description=vdc["description"],
+                    numberOfVMs=_vms,
+                    numberOfStorageProfiles=len(profiles),
+                )
+            )
         return "OrgVdcRecord", rows
     if kind in ("catalog", "adminCatalog"):
         return "CatalogRecord", [
-            to("catalog", c, orgName=org["name"], org=href(request, "org", org["id"]), ownerName=user, isLocal=True, isShared=False,
-               isPublished=False, creationDate=c["created"], status="READY", description=c["description"], version=1,
-               numberOfVAppTemplates=len(cloud.find("vapptemplate", catalog=c["id"])),
-               numberOfMedia=len(cloud.find("media", catalog=c["id"])))
+            to(
+                "catalog",
+                c,
+                orgName=org["name"],
+                org=href(request, "org", org["id"]),
+                ownerName=user,
+                isLocal=True,
+                isShared=False,
+                isPublished=False,
+                creationDate=c["created"],
+                status="READY",
+                description=c["description"],
+                version=1,
+                numberOfVAppTemplates=len(cloud.find("vapptemplate", catalog=c["id"])),
+                numberOfMedia=len(cloud.find("media", catalog=c["id"])),
+            )
             for c in cloud.table("catalog").values()
-        ]  # fmt: skip
+        ]
     if kind in ("catalogItem", "adminCatalogItem"):
         rows = []
         for item in cloud.table("catalogitem").values():
             entity = cloud.get(item["entity_kind"], item["entity"])
             catalog = cloud.table("catalog")[item["catalog"]]
-            rows.append(to("catalogitem", item, catalog=href(request, "catalog", catalog["id"]), catalogName=catalog["name"],
-                           entity=href(request, item["entity_kind"], item["entity"]), entityName=item["name"],
-                           entityType="vapptemplate" if item["entity_kind"] == "vapptemplate" else "media", ownerName=user,
-                           status=STATUS.get((entity or {}).get("status", 8), "RESOLVED"), creationDate=item["created"]))  # fmt: skip
+            rows.append(
+                to(
+                    "catalogitem",
+                    item,
+                    catalog=href(request, "catalog", catalog["id"]),
+                    catalogName=catalog["name"],
+                    entity=href(request, item["entity_kind"], item["entity"]),
+                    entityName=item["name"],
+                    entityType="vapptemplate" if item["entity_kind"] == "vapptemplate" else "media",
+                    ownerName=user,
+                    status=STATUS.get((entity or {}).get("status", 8), "RESOLVED"),
+                    creationDate=item["created"],
+                )
+            )
         return "CatalogItemRecord", rows
     if kind in ("vAppTemplate", "adminVAppTemplate"):
         rows = []
         for row in cloud.table("vapptemplate").values():
             catalog = cloud.table("catalog")[row["catalog"]]
-            rows.append(to("vapptemplate", row, catalog=href(request, "catalog", catalog["id"]), catalogName=catalog["name"],
-                           catalogItem=href(request, "catalogitem", row["item"]), org=href(request, "org", org["id"]), ownerName=user,
-                           status="RESOLVED" if row["status"] == 8 else STATUS.get(row["status"], "UNKNOWN"), isEnabled=True,
-                           creationDate=row["created"], isBusy=bool(cloud.running(row["id"])), isInCatalog=True, isExpired=False,
-                           storageProfileName=cloud.table("storageprofile")[row["profile"]]["name"],
-                           numberOfVMs=len(cloud.find("vm", parent=row["id"])), description=row["description"],
-                           **vdc_bits(row["vdc"])))  # fmt: skip
+            rows.append(
+                to(
+                    "vapptemplate",
+                    row,
+                    catalog=href(request, "catalog", catalog["id"]),
+                    catalogName=catalog["name"],
+                    catalogItem=href(request, "catalogitem", row["item"]),
+                    org=href(request, "org", org["id"]),
+                    ownerName=user,
+                    status="RESOLVED" if row["status"] == 8 else STATUS.get(row["status"], "UNKNOWN"),
+                    isEnabled=True,
+                    creationDate=row["created"],
+                    isBusy=bool(cloud.running(row["id"])),
+                    isInCatalog=True,
+                    isExpired=False,
+                    storageProfileName=cloud.table("storageprofile")[row["profile"]]["name"],
+                    numberOfVMs=len(cloud.find("vm", parent=row["id"])),
+                    description=row["description"],
+                    **vdc_bits(row["vdc"]),
+                )
+            )
         return "VAppTemplateRecord", rows
     if kind in ("vApp", "adminVApp"):
         rows = []
         for row in cloud.table("vapp").values():
             status, deployed = vapp_status(cloud, row)
             vms = cloud.find("vm", parent=row["id"])
-            rows.append(to("vapp", row, creationDate=row["created"], isBusy=bool(cloud.running(row["id"])), isDeployed=deployed,
-                           isEnabled=True, isExpired=False, ownerName=user, status=STATUS.get(status, "UNKNOWN"),
-                           numberOfVMs=len(vms), numberOfCpus=sum(v["cpus"] for v in vms), description=row["description"],
-                           memoryAllocationMB=sum(v["memory_mb"] for v in vms),
-                           storageKB=sum(d["size_mb"] for v in vms for d in v["disks"]) * 1024, **vdc_bits(row["vdc"])))  # fmt: skip
+            rows.append(
+                to(
+                    "vapp",
+                    row,
+                    creationDate=row["created"],
+                    isBusy=bool(cloud.running(row["id"])),
+                    isDeployed=deployed,
+                    isEnabled=True,
+                    isExpired=False,
+                    ownerName=user,
+                    status=STATUS.get(status, "UNKNOWN"),
+                    numberOfVMs=len(vms),
+                    numberOfCpus=sum(v["cpus"] for v in vms),
+                    description=row["description"],
+                    memoryAllocationMB=sum(v["memory_mb"] for v in vms),
+                    storageKB=sum(d["size_mb"] for v in vms for d in v["disks"]) * 1024,
+                    **vdc_bits(row["vdc"]),
+                )
+            )
         return "VAppRecord", rows
     if kind in ("vm", "adminVM"):
         rows = []
@@ -164,48 +232,109 @@ def _records(request: Request, kind: str) -> tuple[str, list[Row]]:
             nic = next((n for n in vm["nics"] if n["index"] == vm["primary"]), None)
             ips = [i for g in vm["guest"].get("nics", []) for i in g.get("ips", [])]
             profile = cloud.get("storageprofile", vm["profile"]) or {}
-            rows.append(to("templatevm" if template else "vm", vm, container=href(request, vm["place"], parent["id"]),
-                           containerName=parent["name"], isVAppTemplate=template, isDeleted=False, guestOs=vm["os"],
-                           numberOfCpus=vm["cpus"], memoryMB=vm["memory_mb"], status=STATUS.get(vm["status"], "UNKNOWN"),
-                           networkName=nic["network"] if nic else None,
-                           ipAddress=(nic["ip"] or (ips[0] if ips else None)) if nic else None,
-                           isBusy=bool(cloud.running(vm["id"])), isDeployed=vm["deployed"], hardwareVersion=int(vm["hardware"][4:]),
-                           isAutoNature=bool(parent.get("auto")), storageProfileName=profile.get("name"), ownerName=user,
-                           dateCreated=vm["created"], description=vm["description"],
-                           vmToolsStatus="RUNNING" if vm["guest"].get("tools_running") else "NOT_RUNNING",
-                           totalStorageAllocatedMb=sum(d["size_mb"] for d in vm["disks"]), moref=f"vm-{vm['id'][:8]}",
-                           vmNameInVc=f"{vm['name']}-{vm['id'][:4]}", **vdc_bits(vdc_of(cloud, vm))))  # fmt: skip
+            rows.append(
+                to(
+                    "templatevm" if template else "vm",
+                    vm,
+                    container=href(request, vm["place"], parent["id"]),
+                    containerName=parent["name"],
+                    isVAppTemplate=template,
+                    isDeleted=False,
+                    guestOs=vm["os"],
+                    numberOfCpus=vm["cpus"],
+                    memoryMB=vm["memory_mb"],
+                    status=STATUS.get(vm["status"], "UNKNOWN"),
+                    networkName=nic["network"] if nic else None,
+                    ipAddress=(nic["ip"] or (ips[0] if ips else None)) if nic else None,
+                    isBusy=bool(cloud.running(vm["id"])),
+                    isDeployed=vm["deployed"],
+                    hardwareVersion=int(vm["hardware"][4:]),
+                    isAutoNature=bool(parent.get("auto")),
+                    storageProfileName=profile.get("name"),
+                    ownerName=user,
+                    dateCreated=vm["created"],
+                    description=vm["description"],
+                    vmToolsStatus="RUNNING" if vm["guest"].get("tools_running") else "NOT_RUNNING",
+                    totalStorageAllocatedMb=sum(d["size_mb"] for d in vm["disks"]),
+                    moref=f"vm-{vm['id'][:8]}",
+                    vmNameInVc=f"{vm['name']}-{vm['id'][:4]}",
+                    **vdc_bits(vdc_of(cloud, vm)),
+                )
+            )
         return "VMRecord", rows
     if kind in ("media", "adminMedia"):
         return "MediaRecord", [
-            to("media", m, catalog=href(request, "catalog", m["catalog"]), catalogName=cloud.table("catalog")[m["catalog"]]["name"],
-               catalogItem=href(request, "catalogitem", m["item"]), isIso=True, isInCatalog=True, storageB=m["size"], ownerName=user,
-               status="RESOLVED" if m["status"] == 1 else "UNRESOLVED", creationDate=m["created"], org=href(request, "org", org["id"]),
-               **vdc_bits(m["vdc"]))
+            to(
+                "media",
+                m,
+                catalog=href(request, "catalog", m["catalog"]),
+                catalogName=cloud.table("catalog")[m["catalog"]]["name"],
+                catalogItem=href(request, "catalogitem", m["item"]),
+                isIso=True,
+                isInCatalog=True,
+                storageB=m["size"],
+                ownerName=user,
+                status="RESOLVED" if m["status"] == 1 else "UNRESOLVED",
+                creationDate=m["created"],
+                org=href(request, "org", org["id"]),
+                **vdc_bits(m["vdc"]),
+            )
             for m in cloud.table("media").values()
-        ]  # fmt: skip
+        ]
     if kind in ("disk", "adminDisk"):
         return "DiskRecord", [
-            to("disk", d, sizeMb=d["size_mb"], busType=d["bus_type"], busSubType=d["bus_subtype"], isAttached=bool(d["vm"]), status="RESOLVED",
-               storageProfileName=cloud.table("storageprofile")[d["profile"]]["name"], ownerName=user, description=d["description"],
-               **vdc_bits(d["vdc"]))
+            to(
+                "disk",
+                d,
+                sizeMb=d["size_mb"],
+                busType=d["bus_type"],
+                busSubType=d["bus_subtype"],
+                isAttached=bool(d["vm"]),
+                status="RESOLVED",
+                storageProfileName=cloud.table("storageprofile")[d["profile"]]["name"],
+                ownerName=user,
+                description=d["description"],
+                **vdc_bits(d["vdc"]),
+            )
             for d in cloud.table("disk").values()
-        ]  # fmt: skip
+        ]
     if kind in ("task", "adminTask"):
         return "TaskRecord", [
-            {"href": href(request, "task", t["id"]), "id": urn("task", t["id"]), "name": t["operationName"], "operationFull": t["operation"],
-             "startDate": t["start"], "endDate": t["end"] or None, "status": t["status"], "progress": t["progress"], "ownerName": user,
-             "object": href(request, t["owner"]["kind"], t["owner"]["id"]), "objectName": t["owner"]["name"], "orgName": org["name"],
-             "objectType": t["owner"]["kind"], "org": href(request, "org", org["id"]), "_row": t["id"]}
+            {
+                "href": href(request, "task", t["id"]),
+                "id": urn("task", t["id"]),
+                "name": t["operationName"],
+                "operationFull": t["operation"],
+                "startDate": t["start"],
+                "endDate": t["end"] or None,
+                "status": t["status"],
+                "progress": t["progress"],
+                "ownerName": user,
+                "object": href(request, t["owner"]["kind"], t["owner"]["id"]),
+                "objectName": t["owner"]["name"],
+                "orgName": org["name"],
+                "objectType": t["owner"]["kind"],
+                "org": href(request, "org", org["id"]),
+                "_row": t["id"],
+            }
             for t in cloud.table("task").values()
-        ]  # fmt: skip
+        ]
     if kind == "edgeGateway":
         rows = []
         for edge in cloud.table("gateway").values():
             group = cloud.get("vdcGroup", edge["owner"]) if edge["owner_kind"] == "vdcGroup" else None
             vdc = group["vdcs"][0] if group else edge["owner"]
-            rows.append(to("gateway", edge, gatewayStatus="READY", isBusy=bool(cloud.running(edge["id"])), orgName=org["name"],
-                           numberOfOrgNetworks=len(cloud.find("network", edge=edge["id"])), **vdc_bits(vdc)))  # fmt: skip
+            rows.append(
+                to(
+                    "gateway",
+                    edge,
+                    gatewayStatus="READY",
+                    isBusy=bool(cloud.running(edge["id"])),
+                    orgName=org["name"],
+                    numberOfOrgNetworks=len(cloud.find("network", edge=edge["id"])),
+                    **vdc_bits(vdc),
+                )
+            )
         return "EdgeGatewayRecord", rows
     if kind == "orgVdcNetwork":
         rows = []
@@ -213,24 +342,55 @@ def _records(request: Request, kind: str) -> tuple[str, list[Row]]:
             group = cloud.get("vdcGroup", net["owner"]) if net["owner_kind"] == "vdcGroup" else None
             subnet = net["subnets"][0]
             edge = cloud.get("gateway", net["edge"]) if net["edge"] else None
-            rows.append(to("network", net, defaultGateway=subnet["gateway"], subnetPrefixLength=subnet["prefixLength"],
-                           linkType=1 if net["edge"] else 2, connectedTo=edge["name"] if edge else None, isBusy=False, isShared=False,
-                           dns1=subnet.get("dnsServer1"), dns2=subnet.get("dnsServer2"), description=net["description"],
-                           usedIpCount=len(used_ips(cloud, net["id"])),
-                           **vdc_bits(group["vdcs"][0] if group else net["owner"])))  # fmt: skip
+            rows.append(
+                to(
+                    "network",
+                    net,
+                    defaultGateway=subnet["gateway"],
+                    subnetPrefixLength=subnet["prefixLength"],
+                    linkType=1 if net["edge"] else 2,
+                    connectedTo=edge["name"] if edge else None,
+                    isBusy=False,
+                    isShared=False,
+                    dns1=subnet.get("dnsServer1"),
+                    dns2=subnet.get("dnsServer2"),
+                    description=net["description"],
+                    usedIpCount=len(used_ips(cloud, net["id"])),
+                    **vdc_bits(group["vdcs"][0] if group else net["owner"]),
+                )
+            )
         return "OrgVdcNetworkRecord", rows
     if kind in ("orgVdcStorageProfile", "adminOrgVdcStorageProfile"):
         return "OrgVdcStorageProfileRecord", [
-            to("storageprofile", p, isEnabled=p["enabled"], isDefaultStorageProfile=p["default"], storageLimitMB=p["limit_mb"],
-               storageUsedMB=storage_used(cloud, p["id"]), iopsAllocated=0, iopsLimit=0, isVdcBusy=False, **vdc_bits(p["vdc"]))
+            to(
+                "storageprofile",
+                p,
+                isEnabled=p["enabled"],
+                isDefaultStorageProfile=p["default"],
+                storageLimitMB=p["limit_mb"],
+                storageUsedMB=storage_used(cloud, p["id"]),
+                iopsAllocated=0,
+                iopsLimit=0,
+                isVdcBusy=False,
+                **vdc_bits(p["vdc"]),
+            )
             for p in cloud.table("storageprofile").values()
-        ]  # fmt: skip
+        ]
     if kind == "vAppNetwork":
         return "VAppNetworkRecord", [
-            {"href": href(request, "network", n["id"]), "id": urn("network", n["id"]), "name": n["name"], "vApp": href(request, "vapp", a["id"]),
-             "vAppName": a["name"], "linkNetworkName": n["name"] if n["parent"] else None, "_row": n["id"]}
-            for a in cloud.table("vapp").values() for n in a["networks"] if n.get("id")
-        ]  # fmt: skip
+            {
+                "href": href(request, "network", n["id"]),
+                "id": urn("network", n["id"]),
+                "name": n["name"],
+                "vApp": href(request, "vapp", a["id"]),
+                "vAppName": a["name"],
+                "linkNetworkName": n["name"] if n["parent"] else None,
+                "_row": n["id"],
+            }
+            for a in cloud.table("vapp").values()
+            for n in a["networks"]
+            if n.get("id")
+        ]
     raise ApiError(400, f"The query type {kind} is unknown, or needs the system administrator.", "INVALID_QUERY")
 
 
@@ -323,8 +483,14 @@ _ENTITIES = (
     "vApp/vapp-|vApp/vm-|vAppTemplate/vappTemplate-|catalogItem/|media/|disk/|vdc/|org/|network/|catalog/|vdcStorageProfile/"
     "|admin/catalog/|admin/vdc/|admin/network/|admin/org/|vAppTemplate/vm-"
 )
-_KINDS = {"vApp/vapp-": "vapp", "vApp/vm-": "vm", "vAppTemplate/vappTemplate-": "vapptemplate", "catalogItem/": "catalogitem",
-          "vAppTemplate/vm-": "vm", "vdcStorageProfile/": "storageprofile"}  # fmt: skip
+_KINDS = {
+    "vApp/vapp-": "vapp",
+    "vApp/vm-": "vm",
+    "vAppTemplate/vappTemplate-": "vapptemplate",
+    "catalogItem/": "catalogitem",
+    "vAppTemplate/vm-": "vm",
+    "vdcStorageProfile/": "storageprofile",
+}
 _TYPES = ("MetadataStringValue", "MetadataNumberValue", "MetadataBooleanValue", "MetadataDateTimeValue")
 
 

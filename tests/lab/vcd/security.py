@@ -49,12 +49,18 @@ def _rules(cloud: Cloud, given: list[Any], before: list[Row], distributed: bool)
                 400, f"The rule {name!r}: ipProtocol {rule['ipProtocol']!r} is unknown.", "VALIDATION_EXCEPTION"
             )
         made = {
-            "id": bare(rule["id"]) if rule.get("id") else new_id(), "name": name, "description": rule.get("description") or "",
-            "actionValue": action, "action": None if action == "REJECT" else action, "enabled": bool(rule.get("enabled", True)),
-            "direction": rule.get("direction") or "IN_OUT", "ipProtocol": rule.get("ipProtocol") or "IPV4_IPV6",
-            "logging": bool(rule.get("logging")), "networkContextProfiles": rule.get("networkContextProfiles") or None,
+            "id": bare(rule["id"]) if rule.get("id") else new_id(),
+            "name": name,
+            "description": rule.get("description") or "",
+            "actionValue": action,
+            "action": None if action == "REJECT" else action,
+            "enabled": bool(rule.get("enabled", True)),
+            "direction": rule.get("direction") or "IN_OUT",
+            "ipProtocol": rule.get("ipProtocol") or "IPV4_IPV6",
+            "logging": bool(rule.get("logging")),
+            "networkContextProfiles": rule.get("networkContextProfiles") or None,
             "applicationPortProfiles": _refs(cloud, rule, "applicationPortProfiles", "applicationPortProfile"),
-        }  # fmt: skip
+        }
         for field in GROUPS:
             made[field] = _refs(cloud, rule, field, "firewallGroup")
         if distributed:
@@ -94,16 +100,36 @@ def edge_rules(request: Request, ident: str) -> Answer:
     cloud = request.cloud
     edge = one(request, "gateway", ident)
     if request.method == "GET":
-        last = {"id": edge["id"], "name": "default_rule", "actionValue": edge["default_action"], "action": edge["default_action"], "enabled": True,
-                "direction": "IN_OUT", "ipProtocol": "IPV4_IPV6", "logging": False, "sourceFirewallGroups": None,
-                "destinationFirewallGroups": None, "applicationPortProfiles": None, "version": None}  # fmt: skip
+        last = {
+            "id": edge["id"],
+            "name": "default_rule",
+            "actionValue": edge["default_action"],
+            "action": edge["default_action"],
+            "enabled": True,
+            "direction": "IN_OUT",
+            "ipProtocol": "IPV4_IPV6",
+            "logging": False,
+            "sourceFirewallGroups": None,
+            "destinationFirewallGroups": None,
+            "applicationPortProfiles": None,
+            "version": None,
+        }
         return json_answer({"systemRules": None, "userDefinedRules": edge["firewall"], "defaultRules": [last]})
     request.right("edge.firewall")
     cloud.need_free(edge)
     body = request.json() if request.method == "PUT" else {}
     rules = _rules(cloud, body.get("userDefinedRules") or [], edge["firewall"], False)
-    return begin(request, "edgeGatewayFirewallUpdate", f"Updating firewall of {edge['name']}", edge, "set rules", kind="gateway", ident=edge["id"],
-                 field="firewall", rules=rules)  # fmt: skip
+    return begin(
+        request,
+        "edgeGatewayFirewallUpdate",
+        f"Updating firewall of {edge['name']}",
+        edge,
+        "set rules",
+        kind="gateway",
+        ident=edge["id"],
+        field="firewall",
+        rules=rules,
+    )
 
 
 @route("GET PUT DELETE", f"{V1}/edgeGateways/{{ident}}/firewall/rules/{{rule}}")
@@ -123,8 +149,17 @@ def edge_rule(request: Request, ident: str, rule: str) -> Answer:
         same_version(body, found)
         given: list[Any] = [{**body, "id": found["id"]} if r is found else r for r in edge["firewall"]]
         rules = _rules(cloud, given, edge["firewall"], False)
-    return begin(request, "edgeGatewayFirewallRuleUpdate", f"Firewall rule {found['name']}", edge, "set rules", kind="gateway", ident=edge["id"],
-                 field="firewall", rules=rules)  # fmt: skip
+    return begin(
+        request,
+        "edgeGatewayFirewallRuleUpdate",
+        f"Firewall rule {found['name']}",
+        edge,
+        "set rules",
+        kind="gateway",
+        ident=edge["id"],
+        field="firewall",
+        rules=rules,
+    )
 
 
 # VDC groups and their distributed firewall
@@ -134,13 +169,28 @@ def group_body(request: Request, row: Row) -> Row:
     """A VDC group."""
     cloud = request.cloud
     org = next(iter(cloud.table("org")))
-    member = {"siteRef": {"id": urn("site", "00000000-0000-4000-8000-000000000001"), "name": "lab"}, "orgRef": reference(cloud, "org", org),
-              "faultDomainTag": "vc", "networkProviderScope": "lab", "isRemoteOrg": False, "status": "REALIZED"}  # fmt: skip
+    member = {
+        "siteRef": {"id": urn("site", "00000000-0000-4000-8000-000000000001"), "name": "lab"},
+        "orgRef": reference(cloud, "org", org),
+        "faultDomainTag": "vc",
+        "networkProviderScope": "lab",
+        "isRemoteOrg": False,
+        "status": "REALIZED",
+    }
     return {
-        "id": urn("vdcGroup", row["id"]), "name": row["name"], "description": row["description"], "orgId": urn("org", org), "type": "LOCAL",
-        "networkProviderType": "NSX_T", "localEgress": False, "dfwEnabled": row["dfw"], "status": "REALIZED", "universalNetworkingEnabled": False,
-        "networkPoolId": None, "participatingOrgVdcs": [{"vdcRef": reference(cloud, "vdc", v), **member} for v in row["vdcs"]],
-    }  # fmt: skip
+        "id": urn("vdcGroup", row["id"]),
+        "name": row["name"],
+        "description": row["description"],
+        "orgId": urn("org", org),
+        "type": "LOCAL",
+        "networkProviderType": "NSX_T",
+        "localEgress": False,
+        "dfwEnabled": row["dfw"],
+        "status": "REALIZED",
+        "universalNetworkingEnabled": False,
+        "networkPoolId": None,
+        "participatingOrgVdcs": [{"vdcRef": reference(cloud, "vdc", v), **member} for v in row["vdcs"]],
+    }
 
 
 def _participants(request: Request, body: Row, before: Row | None) -> list[str]:
@@ -169,8 +219,17 @@ def groups(request: Request) -> Answer:
     name = text_of(body, "name")
     if cloud.find("vdcGroup", name=name):
         raise ApiError(400, f"The group {name} exists already.", "DUPLICATE_NAME")
-    row = {"id": new_id(), "kind": "vdcGroup", "name": name, "description": body.get("description") or "", "org": next(iter(cloud.table("org"))),
-           "vdcs": _participants(request, body, None), "dfw": bool(body.get("dfwEnabled")), "dfw_rules": None, "dfw_default": "ALLOW"}  # fmt: skip
+    row = {
+        "id": new_id(),
+        "kind": "vdcGroup",
+        "name": name,
+        "description": body.get("description") or "",
+        "org": next(iter(cloud.table("org"))),
+        "vdcs": _participants(request, body, None),
+        "dfw": bool(body.get("dfwEnabled")),
+        "dfw_rules": None,
+        "dfw_default": "ALLOW",
+    }
     return begin(request, "vdcGroupCreate", f"Creating VDC group {name}", row, "put row", kind="vdcGroup", row=row)
 
 
@@ -181,9 +240,18 @@ def candidates(request: Request) -> Answer:
         raise ApiError(400, "A filter with _context is mandatory for networkingCandidateVdcs.", "INVALID_FILTER")
     request.query["filter"] = ""
     org = next(iter(cloud.table("org")))
-    rows = [{"id": urn("vdc", v["id"]), "name": v["name"], "faultDomainTag": "vc", "networkProviderScope": "lab",
-             "orgRef": reference(cloud, "org", org), "siteRef": {"id": urn("site", "00000000-0000-4000-8000-000000000001"), "name": "lab"}}
-            for v in cloud.table("vdc").values() if not any(v["id"] in g["vdcs"] for g in cloud.table("vdcGroup").values())]  # fmt: skip
+    rows = [
+        {
+            "id": urn("vdc", v["id"]),
+            "name": v["name"],
+            "faultDomainTag": "vc",
+            "networkProviderScope": "lab",
+            "orgRef": reference(cloud, "org", org),
+            "siteRef": {"id": urn("site", "00000000-0000-4000-8000-000000000001"), "name": "lab"},
+        }
+        for v in cloud.table("vdc").values()
+        if not any(v["id"] in g["vdcs"] for g in cloud.table("vdcGroup").values())
+    ]
     return listed(request, rows)
 
 
@@ -219,11 +287,26 @@ def group(request: Request, ident: str) -> Answer:
 
 def _dfw_rules(row: Row) -> list[Row]:
     if row["dfw_rules"] is None:
-        rule = {"id": row["id"], "name": f"Default_VdcGroup_{row['name']}", "description": "", "actionValue": row["dfw_default"],
-                "action": row["dfw_default"], "enabled": True, "direction": "IN_OUT", "ipProtocol": "IPV4_IPV6", "logging": False,
-                "networkContextProfiles": None, "applicationPortProfiles": None, "sourceFirewallGroups": None,
-                "destinationFirewallGroups": None, "comments": None, "sourceGroupsExcluded": None, "destinationGroupsExcluded": None,
-                "appliedTo": None, "version": {"version": 0}}  # fmt: skip
+        rule = {
+            "id": row["id"],
+            "name": f"Default_VdcGroup_{row['name']}",
+            "description": "",
+            "actionValue": row["dfw_default"],
+            "action": row["dfw_default"],
+            "enabled": True,
+            "direction": "IN_OUT",
+            "ipProtocol": "IPV4_IPV6",
+            "logging": False,
+            "networkContextProfiles": None,
+            "applicationPortProfiles": None,
+            "sourceFirewallGroups": None,
+            "destinationFirewallGroups": None,
+            "comments": None,
+            "sourceGroupsExcluded": None,
+            "destinationGroupsExcluded": None,
+            "appliedTo": None,
+            "version": {"version": 0},
+        }
         row["dfw_rules"] = [rule]
     return list(row["dfw_rules"])
 
@@ -270,8 +353,15 @@ def policy(request: Request, ident: str) -> Answer:
         )
     request.right("edge.firewall")
     request.cloud.need_free(row)
-    return begin(request, "vdcGroupDfwUpdate", f"Distributed firewall of {row['name']}", row, "put row", kind="vdcGroup",
-                 row={**row, "dfw": bool(request.json().get("enabled"))})  # fmt: skip
+    return begin(
+        request,
+        "vdcGroupDfwUpdate",
+        f"Distributed firewall of {row['name']}",
+        row,
+        "put row",
+        kind="vdcGroup",
+        row={**row, "dfw": bool(request.json().get("enabled"))},
+    )
 
 
 @route("GET PUT POST", f"{V1}/vdcGroups/{{ident}}/dfwPolicies/default/rules")
@@ -294,8 +384,17 @@ def dfw_rules(request: Request, ident: str) -> Answer:
     else:
         new = []
         rules = _rules(cloud, body.get("values") or [], rules, True)
-    task = cloud.start("vdcGroupDfwRulesUpdate", f"Distributed firewall of {row['name']}", row, "set rules", user=request.user["id"], kind="vdcGroup",
-                       ident=row["id"], field="dfw_rules", rules=rules)  # fmt: skip
+    task = cloud.start(
+        "vdcGroupDfwRulesUpdate",
+        f"Distributed firewall of {row['name']}",
+        row,
+        "set rules",
+        user=request.user["id"],
+        kind="vdcGroup",
+        ident=row["id"],
+        field="dfw_rules",
+        rules=rules,
+    )
     return accepted(request, task)
 
 
@@ -369,12 +468,24 @@ def _nat(request: Request, edge: Row, body: Row) -> Row:
     if match not in ("MATCH_INTERNAL_ADDRESS", "MATCH_EXTERNAL_ADDRESS", "BYPASS"):
         raise ApiError(400, f"The NAT rule {name}: firewallMatch {match!r} is unknown.", "VALIDATION_EXCEPTION")
     return {
-        "id": new_id(), "name": name, "description": body.get("description") or "", "enabled": bool(body.get("enabled", True)), "type": kind,
-        "ruleType": None if kind == "REFLEXIVE" else kind, "externalAddresses": external, "internalAddresses": internal, "dnatExternalPort": port or None,
-        "internalPort": None, "applicationPortProfile": reference(cloud, "applicationPortProfile", bare(profile)) if profile else None,
-        "snatDestinationAddresses": body.get("snatDestinationAddresses") or None, "logging": bool(body.get("logging")),
-        "firewallMatch": match, "priority": int(body.get("priority") or 0), "systemRule": False, "version": {"version": 0},
-    }  # fmt: skip
+        "id": new_id(),
+        "name": name,
+        "description": body.get("description") or "",
+        "enabled": bool(body.get("enabled", True)),
+        "type": kind,
+        "ruleType": None if kind == "REFLEXIVE" else kind,
+        "externalAddresses": external,
+        "internalAddresses": internal,
+        "dnatExternalPort": port or None,
+        "internalPort": None,
+        "applicationPortProfile": reference(cloud, "applicationPortProfile", bare(profile)) if profile else None,
+        "snatDestinationAddresses": body.get("snatDestinationAddresses") or None,
+        "logging": bool(body.get("logging")),
+        "firewallMatch": match,
+        "priority": int(body.get("priority") or 0),
+        "systemRule": False,
+        "version": {"version": 0},
+    }
 
 
 @route("GET POST", f"{V1}/edgeGateways/{{ident}}/nat/rules")
@@ -391,15 +502,23 @@ def nat(request: Request, ident: str) -> Answer:
         body: Row = {"values": rows[start : start + size]}
         headers = {}
         if start + size < len(rows):
-            headers["Link"] = (
-                f'<{request.base}{request.path}?pageSize={size}&cursor={start + size}>;rel="nextPage";type="application/json"'
-            )
+            following = f"{request.base}{request.path}?pageSize={size}&cursor={start + size}"
+            headers["Link"] = f'<{following}>;rel="nextPage";type="application/json"'
         return json_answer(body, 200, **headers)
     request.right("edge.nat")
     request.cloud.need_free(edge)
     rule = _nat(request, edge, request.json())
-    return begin(request, "edgeGatewayNatRuleCreate", f"NAT rule on {edge['name']}", edge, "set rules", kind="gateway", ident=edge["id"], field="nat",
-                 rules=[*edge["nat"], rule])  # fmt: skip
+    return begin(
+        request,
+        "edgeGatewayNatRuleCreate",
+        f"NAT rule on {edge['name']}",
+        edge,
+        "set rules",
+        kind="gateway",
+        ident=edge["id"],
+        field="nat",
+        rules=[*edge["nat"], rule],
+    )
 
 
 @route("GET PUT DELETE", f"{V1}/edgeGateways/{{ident}}/nat/rules/{{rule}}")
@@ -453,8 +572,15 @@ def _route(request: Request, body: Row) -> Row:
         raise ApiError(400, f"The static route is not possible: {error}", "VALIDATION_EXCEPTION") from None
     if not hops:
         raise ApiError(400, "A static route needs nextHops.", "VALIDATION_EXCEPTION")
-    return {"id": new_id(), "name": text_of(body, "name"), "description": body.get("description") or "", "networkCidr": str(cidr), "nextHops": hops,
-            "systemOwned": False, "version": "0"}  # fmt: skip
+    return {
+        "id": new_id(),
+        "name": text_of(body, "name"),
+        "description": body.get("description") or "",
+        "networkCidr": str(cidr),
+        "nextHops": hops,
+        "systemOwned": False,
+        "version": "0",
+    }
 
 
 @route("GET POST", f"{V1}/edgeGateways/{{ident}}/routing/staticRoutes")
@@ -465,8 +591,17 @@ def routes(request: Request, ident: str) -> Answer:
     request.right("edge.routes")
     request.cloud.need_free(edge)
     made = _route(request, request.json())
-    task = request.cloud.start("edgeGatewayStaticRouteCreate", f"Route on {edge['name']}", edge, "set rules", user=request.user["id"], kind="gateway",
-                               ident=edge["id"], field="routes", rules=[*edge["routes"], made])  # fmt: skip
+    task = request.cloud.start(
+        "edgeGatewayStaticRouteCreate",
+        f"Route on {edge['name']}",
+        edge,
+        "set rules",
+        user=request.user["id"],
+        kind="gateway",
+        ident=edge["id"],
+        field="routes",
+        rules=[*edge["routes"], made],
+    )
     task["details"] = made["id"]
     return accepted(request, task)
 
@@ -508,18 +643,32 @@ def load_balancer(request: Request, ident: str) -> Answer:
     edge = one(request, "gateway", ident)
     if request.method == "PUT":
         raise ApiError(403, "The provider switches load balancing on.")
-    return json_answer({"enabled": edge["alb"], "licenseType": None, "supportedFeatureSet": "STANDARD", "transparentModeEnabled": False,
-                        "serviceNetworkDefinition": "192.168.255.1/25"})  # fmt: skip
+    return json_answer(
+        {
+            "enabled": edge["alb"],
+            "licenseType": None,
+            "supportedFeatureSet": "STANDARD",
+            "transparentModeEnabled": False,
+            "serviceNetworkDefinition": "192.168.255.1/25",
+        }
+    )
 
 
 @route("GET", f"{V1}/loadBalancer/serviceEngineGroups/assignments")
 def assignments(request: Request) -> Answer:
     cloud = request.cloud
-    rows = [{
-        "id": f"urn:vcloud:serviceEngineGroupAssignment:{e['id']}", "gatewayRef": reference(cloud, "gateway", e["id"]),
-        "serviceEngineGroupRef": {"id": f"urn:vcloud:serviceEngineGroup:{e['id']}", "name": "seg-lab"}, "minVirtualServices": 0,
-        "maxVirtualServices": 10, "numDeployedVirtualServices": len(cloud.find("loadBalancerVirtualService", edge=e["id"])),
-    } for e in cloud.table("gateway").values() if e["alb"]]  # fmt: skip
+    rows = [
+        {
+            "id": f"urn:vcloud:serviceEngineGroupAssignment:{e['id']}",
+            "gatewayRef": reference(cloud, "gateway", e["id"]),
+            "serviceEngineGroupRef": {"id": f"urn:vcloud:serviceEngineGroup:{e['id']}", "name": "seg-lab"},
+            "minVirtualServices": 0,
+            "maxVirtualServices": 10,
+            "numDeployedVirtualServices": len(cloud.find("loadBalancerVirtualService", edge=e["id"])),
+        }
+        for e in cloud.table("gateway").values()
+        if e["alb"]
+    ]
     return listed(request, rows)
 
 
@@ -559,10 +708,17 @@ def _alb_body(request: Request, row: Row) -> Row:
     }
     if row["kind"] == "loadBalancerPool":
         members = row.get("members") or []
-        made |= {"memberCount": len(members), "enabledMemberCount": sum(bool(m.get("enabled")) for m in members), "upMemberCount": len(members),
-                 "virtualServiceRefs": [reference(request.cloud, "loadBalancerVirtualService", s["id"]) for s in
-                                        request.cloud.table("loadBalancerVirtualService").values()
-                                        if bare(dig(s, "loadBalancerPoolRef.id")) == row["id"]] or None}  # fmt: skip
+        made |= {
+            "memberCount": len(members),
+            "enabledMemberCount": sum(bool(m.get("enabled")) for m in members),
+            "upMemberCount": len(members),
+            "virtualServiceRefs": [
+                reference(request.cloud, "loadBalancerVirtualService", s["id"])
+                for s in request.cloud.table("loadBalancerVirtualService").values()
+                if bare(dig(s, "loadBalancerPoolRef.id")) == row["id"]
+            ]
+            or None,
+        }
     return made
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab's Cloud Director holds when it is new: one organisation of Cloud Avenue with two VDCs and an edge each."""
+"""What the lab's Cloud Director holds when it is new: an organisation of Cloud Avenue with two VDCs, an edge each."""
 
 from __future__ import annotations
 
@@ -22,13 +22,24 @@ PUBLIC = "198.51.100."
 HARDWARE = ("vmx-13", "vmx-14", "vmx-15", "vmx-17", "vmx-18", "vmx-19")
 READ_ONLY = ["catalog.*", "vapp.*", "vm.*", "disk.*", "network.*", "edge.*", "group.*", "metadata.*", "orange.*"]
 CLASSES = {
-    "gold": 1000, "silver": 600, "platinum3k": 3000, "platinum7k": 7000,
-}  # fmt: skip
+    "gold": 1000,
+    "silver": 600,
+    "platinum3k": 3000,
+    "platinum7k": 7000,
+}
 SYSTEM_PORTS = (
-    ("HTTP", "TCP", ["80"]), ("HTTPS", "TCP", ["443"]), ("SSH", "TCP", ["22"]), ("DNS-TCP", "TCP", ["53"]),
-    ("DNS-UDP", "UDP", ["53"]), ("RDP", "TCP", ["3389"]), ("MySQL", "TCP", ["3306"]), ("NTP", "UDP", ["123"]),
-    ("SMTP", "TCP", ["25"]), ("ICMP ALL", "ICMPv4", []), ("ICMPv6 ALL", "ICMPv6", []),
-)  # fmt: skip
+    ("HTTP", "TCP", ["80"]),
+    ("HTTPS", "TCP", ["443"]),
+    ("SSH", "TCP", ["22"]),
+    ("DNS-TCP", "TCP", ["53"]),
+    ("DNS-UDP", "UDP", ["53"]),
+    ("RDP", "TCP", ["3389"]),
+    ("MySQL", "TCP", ["3306"]),
+    ("NTP", "UDP", ["123"]),
+    ("SMTP", "TCP", ["25"]),
+    ("ICMP ALL", "ICMPv4", []),
+    ("ICMPv6 ALL", "ICMPv6", []),
+)
 
 
 def seed(cloud: Cloud) -> None:

@@ -68,7 +68,14 @@ def catalog_xml(request: Request, row: Row, admin: bool) -> str:
     attrs = head(request, "catalog", row)
     if admin:
         attrs |= {"href": f"{request.base}/api/admin/catalog/{row['id']}", "type_": f"{ADMIN}catalog+xml"}
-    profile = el("CatalogStorageProfiles", ref(request, "VdcStorageProfile", "storageprofile", cloud.get("storageprofile", row["profile"]))) if row["profile"] and admin else ""  # fmt: skip
+    profile = (
+        el(
+            "CatalogStorageProfiles",
+            ref(request, "VdcStorageProfile", "storageprofile", cloud.get("storageprofile", row["profile"])),
+        )
+        if row["profile"] and admin
+        else ""
+    )
     return el(
         "AdminCatalog" if admin else "Catalog",
         links(request.base, found),
@@ -97,7 +104,8 @@ def create_catalog(request: Request, ident: str) -> Answer:
         "name": name, "description": given.value("Description") or "", "org": org["id"], "created": now(),
         "owner_user": request.user["id"], "profile": cloud.need("storageprofile", profile)["id"] if profile else "",
     })  # fmt: skip
-    cloud.start("catalogCreateCatalog", f"Creating Catalog {name}({row['id']})", row, user=request.user["id"])
+    task = cloud.start("catalogCreateCatalog", f"Creating Catalog {name}({row['id']})", row, user=request.user["id"])
+    request.fresh.add(task["id"])
     return xml_answer(request, catalog_xml(request, row, True), "admin.catalog", 201)
 
 
@@ -165,10 +173,18 @@ def upload(request: Request, ident: str) -> Answer:
         "created": now(),
     }
     common: Row = {
-        "name": name, "description": item["description"], "catalog": catalog["id"], "item": item["id"], "created": now(),
-        "vdc": chosen["vdc"], "profile": chosen["id"], "transfer": new_id(), "active": time.time(), "status": 0,
+        "name": name,
+        "description": item["description"],
+        "catalog": catalog["id"],
+        "item": item["id"],
+        "created": now(),
+        "vdc": chosen["vdc"],
+        "profile": chosen["id"],
+        "transfer": new_id(),
+        "active": time.time(),
+        "status": 0,
         "owner_user": request.user["id"],
-    }  # fmt: skip
+    }
     if given.tag == "Media":
         size = given.attrs.get("size", "")
         if not size.isdigit() or given.attrs.get("imageType") != "iso":
@@ -208,7 +224,14 @@ def item_xml(request: Request, item: Row) -> str:
     entity = cloud.get(item["entity_kind"], item["entity"])
     return el(
         "CatalogItem",
-        links(request.base, [("up", path("catalog", item["catalog"]), f"{VC}catalog+xml"), ("down", f"{path('catalogitem', item['id'])}/metadata", f"{VC}metadata+xml"), ("remove", path("catalogitem", item["id"]), "")]),
+        links(
+            request.base,
+            [
+                ("up", path("catalog", item["catalog"]), f"{VC}catalog+xml"),
+                ("down", f"{path('catalogitem', item['id'])}/metadata", f"{VC}metadata+xml"),
+                ("remove", path("catalogitem", item["id"]), ""),
+            ],
+        ),
         tx("Description", item["description"]),
         tasks_xml(request, item),
         ref(request, "Entity", item["entity_kind"], entity),
@@ -216,7 +239,7 @@ def item_xml(request: Request, item: Row) -> str:
         tx("VersionNumber", 1),
         size=sum(max(0, f["size"]) for f in (entity or {}).get("files", [])),
         **head(request, "catalogitem", item),
-    )  # fmt: skip
+    )
 
 
 @route("GET", "/api/catalogItem/{ident}")
@@ -514,11 +537,20 @@ def _import_template(cloud: Cloud, task: Row, ident: str) -> None:
                     raise ApiError(
                         400, f"The file {disk['file']} is no valid disk: {error}", "INVALID_DISK_FILE"
                     ) from None
-            disks.append({
-                "id": new_id(), "number": 2000 + i, "capacity": disk["capacity"], "size_mb": -(-disk["capacity"] >> 20),
-                "adapter": disk["adapter"], "bus": disk["bus"], "unit": disk["unit"], "profile": row["profile"], "file": name,
-                "named": "",
-            })  # fmt: skip
+            disks.append(
+                {
+                    "id": new_id(),
+                    "number": 2000 + i,
+                    "capacity": disk["capacity"],
+                    "size_mb": -(-disk["capacity"] >> 20),
+                    "adapter": disk["adapter"],
+                    "bus": disk["bus"],
+                    "unit": disk["unit"],
+                    "profile": row["profile"],
+                    "file": name,
+                    "named": "",
+                }
+            )
         made.append(new_vm(given, disks, row))
     with cloud.lock:
         for vm in made:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stream-optimised VMDK to raw and back, for the lab's Cloud Director alone. It shares nothing with the collection's own."""
+"""Stream-optimised VMDK to raw and back, for the lab's Cloud Director. It shares nothing with the collection's own."""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ class Request:
     token: str = ""
     area: str = ""
     read: int = 0
+    fresh: set[str] = field(default_factory=set)  # tasks that were begun for it
     _body: bytes | None = None
 
     @property
@@ -91,8 +92,11 @@ class Request:
     def right(self, name: str) -> None:
         """403 when the user lacks a right."""
         if not self.may(name):
-            raise ApiError(403, f"[ {new_id()} ] Either you need some or all of the following rights [{name}] to perform"
-                           " operations [] or the target entity is invalid.")  # fmt: skip
+            raise ApiError(
+                403,
+                f"[ {new_id()} ] Either you need some or all of the following rights [{name}] to perform"
+                " operations [] or the target entity is invalid.",
+            )
 
     def may(self, name: str) -> bool:
         """Whether the user has a right."""
@@ -104,7 +108,10 @@ class Request:
 
 
 def route(methods: str, path: str, area: str = "") -> Callable[[Handler], Handler]:
-    """Serve a path; ``{name}`` is one segment, ``{name:re}`` what the expression says. Area: legacy, open, orange, free."""
+    """Serve a path; ``{name}`` is one segment, ``{name:re}`` what the expression says.
+
+    Area: legacy, open, orange, transfer, lab, login or free; it says who is let in, and how errors look.
+    """
     parts = re.split(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}", path)
     pattern = re.escape(parts[0])
     for name, inner, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
@@ -253,7 +260,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET
 
     def _serve(self) -> None:
         began = time.time()

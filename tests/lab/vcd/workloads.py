@@ -76,12 +76,23 @@ def _from_template(request: Request, vapp: Row, source: Row, item: Node | None, 
     name = name or source["name"]
     profile = profile_for(cloud, vdc, item.href("StorageProfile") if item else "")
     vm: Row = {
-        **source, "id": new_id(), "name": name_of(name), "parent": vapp["id"], "place": "vapp", "profile": profile,
+        **source,
+        "id": new_id(),
+        "name": name_of(name),
+        "parent": vapp["id"],
+        "place": "vapp",
+        "profile": profile,
         "description": (item.value("VmGeneralParams", "Description") if item else None) or source["description"],
-        "created": now(), "bios_uuid": new_id(), "guest": {}, "snapshot": None, "boot": dict(source["boot"]),
-        "customization": {**source["customization"], "ComputerName": computer_name(name)}, "owner_user": request.user["id"],
-        "nics": [dict(n) for n in source["nics"]], "local_id": (item.value("VAppScopedLocalId") if item else None) or name,
-    }  # fmt: skip
+        "created": now(),
+        "bios_uuid": new_id(),
+        "guest": {},
+        "snapshot": None,
+        "boot": dict(source["boot"]),
+        "customization": {**source["customization"], "ComputerName": computer_name(name)},
+        "owner_user": request.user["id"],
+        "nics": [dict(n) for n in source["nics"]],
+        "local_id": (item.value("VAppScopedLocalId") if item else None) or name,
+    }
     vm["disks"] = [
         {**d, "id": new_id(), "file": f"{new_id()}.raw", "profile": profile, "named": ""} for d in source["disks"]
     ]
@@ -130,14 +141,38 @@ def _new_vm(request: Request, vapp: Row, item: Node, vdc: str) -> Row:
     if spec is None:
         raise ApiError(400, f"{name}: VmSpecSection is missing.")
     vm: Row = {
-        "id": new_id(), "kind": "vm", "name": name, "description": item.value("Description") or "", "parent": vapp["id"],
-        "place": "vapp", "status": OFF, "deployed": False, "os": "otherGuest64", "hardware": "vmx-13", "cpus": 1, "cores": 1,
-        "memory_mb": 512, "firmware": "bios", "disks": [], "nics": [], "primary": 0, "boot": {}, "local_id": name,
-        "customization": {"Enabled": False, "ComputerName": computer_name(name)}, "created": now(), "policy": "",
-        "profile": profile_for(request.cloud, vdc, item.href("StorageProfile")), "media": "", "hot_cpu": False,
-        "hot_memory": False, "bios_uuid": new_id(), "guest": {}, "snapshot": None, "needs_customization": False,
+        "id": new_id(),
+        "kind": "vm",
+        "name": name,
+        "description": item.value("Description") or "",
+        "parent": vapp["id"],
+        "place": "vapp",
+        "status": OFF,
+        "deployed": False,
+        "os": "otherGuest64",
+        "hardware": "vmx-13",
+        "cpus": 1,
+        "cores": 1,
+        "memory_mb": 512,
+        "firmware": "bios",
+        "disks": [],
+        "nics": [],
+        "primary": 0,
+        "boot": {},
+        "local_id": name,
+        "customization": {"Enabled": False, "ComputerName": computer_name(name)},
+        "created": now(),
+        "policy": "",
+        "profile": profile_for(request.cloud, vdc, item.href("StorageProfile")),
+        "media": "",
+        "hot_cpu": False,
+        "hot_memory": False,
+        "bios_uuid": new_id(),
+        "guest": {},
+        "snapshot": None,
+        "needs_customization": False,
         "owner_user": request.user["id"],
-    }  # fmt: skip
+    }
     if not (spec.value("NumCpus") and spec.value("MemoryResourceMb", "Configured") and spec.value("HardwareVersion")):
         raise ApiError(400, f"{name}: a new VM needs CPUs, memory and a hardware version.")
     apply_spec(request, vm, spec, True)
@@ -250,8 +285,19 @@ def _begin(
     cloud.put("vapp", vapp)
     for vm in vms:
         cloud.put("vm", {**vm, "status": 0})
-    cloud.start(name, words, vapp, "make vms", locks=vms, user=request.user["id"], vapp=vapp["id"], vms=[v["id"] for v in vms],
-                copies=copies, **args)  # fmt: skip
+    task = cloud.start(
+        name,
+        words,
+        vapp,
+        "make vms",
+        locks=vms,
+        user=request.user["id"],
+        vapp=vapp["id"],
+        vms=[v["id"] for v in vms],
+        copies=copies,
+        **args,
+    )
+    request.fresh.add(task["id"])
     return xml_answer(request, vapp_xml(request, vapp), "vcloud.vApp", 201)
 
 
@@ -334,10 +380,19 @@ def recompose(request: Request, ident: str) -> Answer:
         cloud.put("vm", {**vm, "status": 0})
     power = bool(vms) and given.attrs.get("powerOn") == "true"
     task = cloud.start(
-        "vdcRecomposeVapp", f"Recomposing Virtual Application {vapp['name']}({vapp['id']})", vapp, "make vms", locks=[*vms, *remove],
-        user=request.user["id"], vapp=vapp["id"], vms=[v["id"] for v in vms], copies=copies, power=power,
-        deploy=bool(vms) and given.attrs.get("deploy") == "true", remove=[v["id"] for v in remove],
-    )  # fmt: skip
+        "vdcRecomposeVapp",
+        f"Recomposing Virtual Application {vapp['name']}({vapp['id']})",
+        vapp,
+        "make vms",
+        locks=[*vms, *remove],
+        user=request.user["id"],
+        vapp=vapp["id"],
+        vms=[v["id"] for v in vms],
+        copies=copies,
+        power=power,
+        deploy=bool(vms) and given.attrs.get("deploy") == "true",
+        remove=[v["id"] for v in remove],
+    )
     return task_answer(request, task)
 
 
@@ -381,9 +436,17 @@ def standalone(request: Request, ident: str, what: str) -> Answer:
     cloud.put("vapp", vapp)
     cloud.put("vm", {**vm, "status": 0})
     task = cloud.start(
-        "vdcCreateVm", f"Creating Virtual Machine {vm['name']}({vm['id']})", vapp, "make vms", locks=[vm], vapp=vapp["id"],
-        vms=[vm["id"]], copies=copies, power=given.attrs.get("powerOn") == "true", user=request.user["id"],
-    )  # fmt: skip
+        "vdcCreateVm",
+        f"Creating Virtual Machine {vm['name']}({vm['id']})",
+        vapp,
+        "make vms",
+        locks=[vm],
+        vapp=vapp["id"],
+        vms=[vm["id"]],
+        copies=copies,
+        power=given.attrs.get("powerOn") == "true",
+        user=request.user["id"],
+    )
     return task_answer(request, task)
 
 
@@ -425,9 +488,10 @@ def show_part(request: Request, kind: str, ident: str, part: str, sub: str) -> A
                 "VmCapabilities", tx("MemoryHotAddEnabled", row["hot_memory"]), tx("CpuHotAddEnabled", row["hot_cpu"])
             ),
             "guestcustomizationstatus": lambda: el(
-                "GuestCustomizationStatusSection", tx("GuestCustStatus", "GC_PENDING" if row["needs_customization"] else "GC_COMPLETE")
+                "GuestCustomizationStatusSection",
+                tx("GuestCustStatus", "GC_PENDING" if row["needs_customization"] else "GC_COMPLETE"),
             ),
-        }  # fmt: skip
+        }
     if part not in made:
         raise ApiError(404, f"{row['name']} has no {part}.")
     return xml_answer(request, made[part](), f"vcloud.{part}")
@@ -630,8 +694,15 @@ def remove_vapp_network(request: Request, ident: str) -> Answer:
     if any(n["network"] == network["name"] for v in cloud.find("vm", parent=row["id"]) for n in v["nics"]):
         raise ApiError(400, f"The network {network['name']} is in use.", "NETWORK_IN_USE")
     networks = [n for n in row["networks"] if n is not network]
-    return _change(request, row, "vdcDeleteVappNetwork", "Updating Virtual Application", do="change vapp", ident=row["id"],
-                   changed={"networks": networks})  # fmt: skip
+    return _change(
+        request,
+        row,
+        "vdcDeleteVappNetwork",
+        "Updating Virtual Application",
+        do="change vapp",
+        ident=row["id"],
+        changed={"networks": networks},
+    )
 
 
 # power
@@ -675,7 +746,7 @@ def power(request: Request, kind: str, ident: str, what: str) -> Answer:
         raise ApiError(400, f"{row['name']} is not running.", "INVALID_STATE")
     if what in ("shutdown", "reboot") and not all(v["guest"].get("tools_running") for v in on):
         raise ApiError(400, f"VMware Tools do not run in {row['name']}.", "VMWARE_TOOLS_NOT_RUNNING")
-    if what == "powerOn" and any(v.get("download") for v in vms + [row]):
+    if what == "powerOn" and any(v.get("download") for v in [*vms, row]):
         raise ApiError(400, f"{row['name']} is enabled for download.", "INVALID_STATE")
     return _change(request, row, f"vapp{what[0].upper()}{what[1:]}", f"{what} of", *vms, do="power", what=what,
                    vms=[v["id"] for v in vms], vapp=row["id"] if kind == "vapp" else "")  # fmt: skip
@@ -721,9 +792,17 @@ def deployment(request: Request, kind: str, ident: str, what: str) -> Answer:
         if given.attrs.get("forceCustomization") == "true" and any(v["deployed"] for v in vms):
             raise ApiError(400, f"{row['name']} is deployed: customisation cannot be forced.", "INVALID_STATE")
         what = "powerOn" if given.attrs.get("powerOn") == "true" else "deploy"
-    return _change(request, row, f"vappUndeploy{'PowerOff' if what == 'undeploy' else ''}" if what == "undeploy" else "vappDeploy",
-                   "Stopping" if what == "undeploy" else "Starting", *vms, do="power", what=what, vms=[v["id"] for v in vms],
-                   vapp=row["id"] if kind == "vapp" else "")  # fmt: skip
+    return _change(
+        request,
+        row,
+        f"vappUndeploy{'PowerOff' if what == 'undeploy' else ''}" if what == "undeploy" else "vappDeploy",
+        "Stopping" if what == "undeploy" else "Starting",
+        *vms,
+        do="power",
+        what=what,
+        vms=[v["id"] for v in vms],
+        vapp=row["id"] if kind == "vapp" else "",
+    )
 
 
 @route("DELETE", "/api/vApp/{kind:vapp|vm}-{ident}")
@@ -740,8 +819,17 @@ def delete(request: Request, kind: str, ident: str) -> Answer:
             f"The requested operation on {row['name']} cannot be done while it is deployed: undeploy it first.",
             "INVALID_STATE",
         )
-    return _change(request, row, "vdcDeleteVapp" if kind == "vapp" else "vappDeleteVm", "Deleting", *vms, do="delete vms",
-                   vms=[v["id"] for v in vms], vapp=row["id"] if kind == "vapp" else "", parent=row.get("parent", ""))  # fmt: skip
+    return _change(
+        request,
+        row,
+        "vdcDeleteVapp" if kind == "vapp" else "vappDeleteVm",
+        "Deleting",
+        *vms,
+        do="delete vms",
+        vms=[v["id"] for v in vms],
+        vapp=row["id"] if kind == "vapp" else "",
+        parent=row.get("parent", ""),
+    )
 
 
 @effect("delete vms")
@@ -856,9 +944,14 @@ def disk_xml(request: Request, row: Row) -> str:
         tasks_xml(request, row),
         ref(request, "StorageProfile", "storageprofile", cloud.get("storageprofile", row["profile"])),
         owner(request, row),
-        status=1, sizeMb=row["size_mb"], busType=row["bus_type"], busSubType=row["bus_subtype"], sharingType="None", iops=0,
+        status=1,
+        sizeMb=row["size_mb"],
+        busType=row["bus_type"],
+        busSubType=row["bus_subtype"],
+        sharingType="None",
+        iops=0,
         **head(request, "disk", row),
-    )  # fmt: skip
+    )
 
 
 @route("POST", "/api/vdc/{ident}/disk")
@@ -872,14 +965,26 @@ def create_disk(request: Request, ident: str) -> Answer:
     size = int(given.attrs["sizeMb"])
     profile = profile_for(cloud, vdc["id"], given.href("StorageProfile"))
     need_storage(cloud, profile, size)
-    row = cloud.put("disk", {
-        "name": name_of(given.attrs.get("name")), "description": given.value("Description") or "", "vdc": vdc["id"], "size_mb": size,
-        "bus_type": given.attrs.get("busType", "6"), "bus_subtype": given.attrs.get("busSubType", "lsilogicsas"), "profile": profile,
-        "vm": "", "file": f"{new_id()}.raw", "owner_user": request.user["id"], "created": now(),
-    })  # fmt: skip
+    row = cloud.put(
+        "disk",
+        {
+            "name": name_of(given.attrs.get("name")),
+            "description": given.value("Description") or "",
+            "vdc": vdc["id"],
+            "size_mb": size,
+            "bus_type": given.attrs.get("busType", "6"),
+            "bus_subtype": given.attrs.get("busSubType", "lsilogicsas"),
+            "profile": profile,
+            "vm": "",
+            "file": f"{new_id()}.raw",
+            "owner_user": request.user["id"],
+            "created": now(),
+        },
+    )
     with open(cloud.folder / "disks" / row["file"], "wb") as out:
         out.truncate(size << 20)
-    cloud.start("vdcCreateDisk", f"Creating Disk {row['name']}({row['id']})", row, user=request.user["id"])
+    task = cloud.start("vdcCreateDisk", f"Creating Disk {row['name']}({row['id']})", row, user=request.user["id"])
+    request.fresh.add(task["id"])
     return xml_answer(request, disk_xml(request, row), "vcloud.disk", 201)
 
 
@@ -950,14 +1055,32 @@ def attach(request: Request, ident: str, what: str) -> Answer:
         taken = {d["unit"] for d in vm["disks"] if d["bus"] == bus and d["adapter"] == adapter} | {7}
         wanted = given.number("UnitNumber")
         unit = wanted if wanted is not None and wanted not in taken else min(set(range(64)) - taken)
-        disks = [*vm["disks"], {
-            "id": new_id(), "number": max([d["number"] for d in vm["disks"]], default=1999) + 1, "capacity": row["size_mb"] << 20,
-            "size_mb": row["size_mb"], "adapter": adapter, "bus": bus, "unit": unit, "profile": row["profile"], "file": row["file"],
-            "named": row["id"],
-        }]  # fmt: skip
+        disks = [
+            *vm["disks"],
+            {
+                "id": new_id(),
+                "number": max([d["number"] for d in vm["disks"]], default=1999) + 1,
+                "capacity": row["size_mb"] << 20,
+                "size_mb": row["size_mb"],
+                "adapter": adapter,
+                "bus": bus,
+                "unit": unit,
+                "profile": row["profile"],
+                "file": row["file"],
+                "named": row["id"],
+            },
+        ]
     row["vm"] = vm["id"] if what == "attach" else ""
-    return _change(request, vm, f"vapp{what[0].upper()}{what[1:]}Disk", "Disk of", row, do="change vm", ident=vm["id"],
-                   changed={"disks": disks})  # fmt: skip
+    return _change(
+        request,
+        vm,
+        f"vapp{what[0].upper()}{what[1:]}Disk",
+        "Disk of",
+        row,
+        do="change vm",
+        ident=vm["id"],
+        changed={"disks": disks},
+    )
 
 
 def views(cloud: Cloud) -> list[Row]:
@@ -980,16 +1103,34 @@ def views(cloud: Cloud) -> list[Row]:
                 "gateway": subnet.get("gateway", ""), "prefix": subnet.get("prefixLength", 0), "address": nic["ip"],
                 "network_id": network["id"] if network else "",
             })  # fmt: skip
-        found.append({
-            "moref": f"vm-{vm['id']}", "name": vm["name"], "instance_uuid": vm["id"], "uuid": vm["bios_uuid"],
-            "power": "poweredOn" if vm["status"] == ON else "poweredOff", "firmware": vm["firmware"], "cpus": vm["cpus"],
-            "memory_mib": vm["memory_mb"], "guest_id": vm["os"], "leased": bool(cloud.running(vm["id"])), "extra_config": marks,
-            "disks": [{
-                "key": d["number"], "label": f"Hard disk {i + 1}", "controller": ovf.CONTROLLERS[d["adapter"]], "bus": d["bus"],
-                "unit": d["unit"], "capacity": d["capacity"], "path": str(cloud.folder / "disks" / d["file"]),
-            } for i, d in enumerate(vm["disks"])],
-            "nics": nics,
-        })  # fmt: skip
+        found.append(
+            {
+                "moref": f"vm-{vm['id']}",
+                "name": vm["name"],
+                "instance_uuid": vm["id"],
+                "uuid": vm["bios_uuid"],
+                "power": "poweredOn" if vm["status"] == ON else "poweredOff",
+                "firmware": vm["firmware"],
+                "cpus": vm["cpus"],
+                "memory_mib": vm["memory_mb"],
+                "guest_id": vm["os"],
+                "leased": bool(cloud.running(vm["id"])),
+                "extra_config": marks,
+                "disks": [
+                    {
+                        "key": d["number"],
+                        "label": f"Hard disk {i + 1}",
+                        "controller": ovf.CONTROLLERS[d["adapter"]],
+                        "bus": d["bus"],
+                        "unit": d["unit"],
+                        "capacity": d["capacity"],
+                        "path": str(cloud.folder / "disks" / d["file"]),
+                    }
+                    for i, d in enumerate(vm["disks"])
+                ],
+                "nics": nics,
+            }
+        )
     return found
 
 

@@ -221,7 +221,8 @@ def _check(node: Node) -> None:
                 expected = sorted(set().union(*groups[at:]))
                 raise ApiError(
                     400,
-                    f"Bad request: cvc-complex-type.2.4.a: Invalid content was found starting with element '{child.tag}'"
+                    f"Bad request: cvc-complex-type.2.4.a: Invalid content was found starting with element"
+                    f" '{child.tag}'"
                     f" in '{node.tag}'. One of {expected} is expected.",
                 )
             at = found
@@ -230,12 +231,25 @@ def _check(node: Node) -> None:
 
 
 _LISTS = {
-    "Link": "link", "Task": "task", "File": "file", "Vm": "vm", "NetworkConfig": "networkConfig", "IpScope": "ipScope",
-    "IpRange": "ipRange", "CatalogItem": "catalogItem", "ResourceEntity": "resourceEntity", "Network": "network",
-    "VdcStorageProfile": "vdcStorageProfile", "MetadataEntry": "metadataEntry", "DiskSettings": "diskSettings",
-    "NetworkConnection": "networkConnection", "SupportedHardwareVersion": "supportedHardwareVersion", "Org": "org",
-    "VmReference": "vmReference", "supportedOperatingSystem": "supportedOperatingSystem",
-}  # fmt: skip
+    "Link": "link",
+    "Task": "task",
+    "File": "file",
+    "Vm": "vm",
+    "NetworkConfig": "networkConfig",
+    "IpScope": "ipScope",
+    "IpRange": "ipRange",
+    "CatalogItem": "catalogItem",
+    "ResourceEntity": "resourceEntity",
+    "Network": "network",
+    "VdcStorageProfile": "vdcStorageProfile",
+    "MetadataEntry": "metadataEntry",
+    "DiskSettings": "diskSettings",
+    "NetworkConnection": "networkConnection",
+    "SupportedHardwareVersion": "supportedHardwareVersion",
+    "Org": "org",
+    "VmReference": "vmReference",
+    "supportedOperatingSystem": "supportedOperatingSystem",
+}
 _TEXT_ONLY = re.compile(r"(name|description|value|href|id|version|key|operation|message)$", re.I)
 
 

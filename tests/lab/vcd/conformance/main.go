@@ -391,7 +391,7 @@ func (w *walk) emptyVM() {
 }
 
 func (w *walk) standalone() {
-	params := &types.CreateVmParams{Name: "alone", PowerOn: false, Description: "standalone", CreateVm: &types.Vm{
+	params := &types.CreateVmParams{XmlnsOvf: types.XMLNamespaceOVF, Xmlns: types.XMLNamespaceVCloud, Name: "alone", PowerOn: false, Description: "standalone", CreateVm: &types.Vm{
 		Name: "alone",
 		VmSpecSection: &types.VmSpecSection{Modified: ptr(true), Info: "Virtual Machine specification", OsType: "debian12_64Guest",
 			NumCpus: ptr(1), NumCoresPerSocket: ptr(1), CpuResourceMhz: &types.CpuResourceMhz{Configured: 0},
@@ -435,6 +435,7 @@ func (w *walk) instantiate() {
 	must(err)
 	must(vapp.Refresh())
 	want(len(vapp.VApp.Children.VM) == 1, "VMs")
+	wait(vapp.Undeploy()) // the client deploys what it instantiates
 	wait(vapp.Delete())
 	_, err = w.vdc.GetVAppByName("from-template", true)
 	want(govcd.ContainsNotFound(err), "the vApp is still there: %v", err)

@@ -119,13 +119,13 @@ class _Reader:
             )
             for group in sorted(self.estate.security_groups, key=lambda group: group.id)
         ]
-        for kind in ("security_groups", "ports"):
+        for kind in ("security_groups", "ports", "servers"):
             if self.estate.read.get(kind) != "complete":
                 self.tell(
                     "not_read",
                     "blocker",
                     (kind, "", ""),
-                    "They were not all read: groups would be translated without some of their rules or members.",
+                    "They were not all read: groups would lack rules or members, or machines be left without rules.",
                     "Read the tenant again with an account that sees them.",
                     gap=True,
                 )
@@ -155,6 +155,14 @@ class _Reader:
                 forwards |= ranges
             else:
                 own |= ranges
+        if workload and not own:
+            self.tell(
+                "address",
+                "warning",
+                subject,
+                "It has no address that is known, so no rule of the target can be about it.",
+                "Nothing of it is translated or compared: look at it before it moves.",
+            )
         if workload and forwards:
             texts = ", ".join(packets.address_texts(forwards))
             self.tell(
@@ -681,8 +689,8 @@ class _Translator:
     ) -> list[model.FirewallRule]:
         word = "in" if entry.side == "ingress" else "out"
         services = packets.service_texts(entry.services)
-        what = names.slug(" ".join(services[:2]), length=32)
-        label = self._label(entry.owners[0])
+        what = names.slug(" ".join(services[:2]), length=20)
+        label = names.slug(self._label(entry.owners[0]), length=24)
         base = f"{self.prefix}-{where}{word}-{label}-{what}-{names.short_id(entry.origins[0])}"
         own = sorted(self._group(ranges) for ranges in entry.owners)
         other = [] if packets.ANYBODY in remotes else sorted(self._group(ranges) for ranges in remotes)
@@ -823,3 +831,52 @@ def _entries(services: Ranges) -> list[model.PortEntry]:
             room -= need
         entries.append(model.PortEntry(protocol=word, ports=ports))
     return entries
+
+
+# --- for people
+
+
+def shown(target: model.TargetFirewall) -> list[str]:
+    """The rules as a firewall engineer reads them, one a line, in their order."""
+    groups = {group.ref: group for group in target.groups}
+    profiles = {profile.ref: profile for profile in target.profiles}
+
+    def end(refs: Sequence[str], excluded: bool) -> str:
+        texts = []
+        for ref in refs:
+            group = groups.get(ref)
+            if group is None or not group.known:
+                texts.append(f"{names.printable(group.name if group else ref)} (not known)")
+            else:
+                some = ", ".join(group.addresses[:3]) + (", …" if len(group.addresses) > 3 else "")
+                texts.append(f"{names.printable(group.name)} ({some or 'nobody'})")
+        return ("all but " if excluded and refs else "") + (" + ".join(texts) or "any")
+
+    def what(rule: model.FirewallRule) -> str:
+        texts: list[str] = []
+        for ref in rule.profiles:
+            profile = profiles.get(ref)
+            if profile is None or not profile.known:
+                texts.append(f"{names.printable(profile.name if profile else ref)} (not known)")
+            else:
+                for entry in profile.entries:
+                    texts.append(f"{entry.protocol} {','.join(entry.ports)}".strip())
+        texts += [f"application {names.printable(ref)}" for ref in rule.context_profiles]
+        return " + ".join(texts) or "any"
+
+    def lines(rules: Iterable[model.FirewallRule]) -> Iterable[str]:
+        for number, rule in enumerate(rules, 1):
+            family = {"IPV4": "IPv4", "IPV6": "IPv6", "IPV4_IPV6": "IP"}[rule.ip_protocol]
+            yield (
+                f"{number:>4} {rule.action:<6} {rule.direction.replace('_', '/').lower():<6} {family:<4} "
+                f"{end(rule.sources, rule.sources_excluded)} → {end(rule.destinations, rule.destinations_excluded)}: "
+                f"{what(rule)}  [{names.printable(rule.name)}]{'' if rule.enabled else ' off'}"
+            )
+
+    found: list[str] = []
+    for title, wall in (("distributed firewall", target.distributed), ("edge firewall", target.edge)):
+        if wall is not None:
+            found.append(title + ("" if wall.enabled else " (off: everything passes)"))
+            found += lines(wall.rules)
+            found.append(f"     {wall.default_action:<6} the rest")
+    return found

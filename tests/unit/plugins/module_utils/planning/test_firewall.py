@@ -26,6 +26,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning
     Translation,
     read_source,
     renumbered,
+    shown,
     translate,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import convert
@@ -276,6 +277,48 @@ def test_other_protocols_are_left_out() -> None:
     assert not compare(firewall(rule("r1", protocol=47), rule("r2")), found.target).equal
 
 
+# --- for people
+
+
+def test_rules_as_an_engineer_reads_them() -> None:
+    found = made(rule(remote="192.0.2.0/24"), rule("r2", protocol=17, family=4, first=53, last=60))
+    assert shown(found.target) == [
+        "distributed firewall",
+        "   1 ALLOW  in     IPv4 any → cx-acme-web-aaaa0001 (10.0.0.1-10.0.0.2): UDP 53-60"
+        "  [cx-acme-in-web-udp-53-60-r2]",
+        "   2 ALLOW  in     IPv4 cx-acme-net-192-0-2-0-24 (192.0.2.0/24) → cx-acme-web-aaaa0001 (10.0.0.1-10.0.0.2): "
+        "TCP 22  [cx-acme-in-web-tcp-22-r1]",
+        "   3 DROP   in     IP   any → cx-acme-all (10.0.0.1-10.0.0.3): any  [cx-acme-in-rest]",
+        "   4 DROP   out    IP   cx-acme-all (10.0.0.1-10.0.0.3) → any: any  [cx-acme-out-rest]",
+        "     ALLOW  the rest",
+        "edge firewall",
+        "   1 ALLOW  in/out IP   any → cx-acme-all (10.0.0.1-10.0.0.3): any  [cx-acme-edge-in-workloads]",
+        "   2 ALLOW  in/out IP   cx-acme-all (10.0.0.1-10.0.0.3) → any: any  [cx-acme-edge-out-workloads]",
+        "     DROP   the rest",
+    ]
+
+
+def test_rules_of_others_as_an_engineer_reads_them() -> None:
+    foreign = m.FirewallRule(
+        name="x\ny",
+        enabled=False,
+        sources=["s", "gone"],
+        sources_excluded=True,
+        profiles=["lost"],
+        context_profiles=["SSL"],
+    )
+    target = m.TargetFirewall(
+        groups=[m.AddressGroup(name="so\nme", id="s", addresses=["10.0.0.1", "10.0.0.3", "10.0.0.5", "10.0.0.7"])],
+        distributed=m.Distributed(enabled=False, rules=[foreign]),
+    )
+    assert shown(target) == [
+        "distributed firewall (off: everything passes)",
+        "   1 ALLOW  in/out IP   all but so me (10.0.0.1, 10.0.0.3, 10.0.0.5, …) + gone (not known) → any: "
+        "lost (not known) + application SSL  [x y] off",
+        "     ALLOW  the rest",
+    ]
+
+
 # --- edge
 
 
@@ -401,6 +444,12 @@ def test_a_rule_about_an_address_group_is_not_one_about_anybody() -> None:
     tenant = replace(estates.estate(), security_groups=[convert.group({"id": "g1", "security_group_rules": [raw]})])
     source, findings = read_source(tenant)
     assert source.groups[0].rules == [] and [one.rule for one in findings] == ["firewall_rule"]
+
+
+def test_a_machine_without_an_address_is_told() -> None:
+    for fixed in ([], [e.FixedIp(ip="nonsense")]):
+        source, findings = two(estates.port(fixed_ips=fixed))
+        assert source.ports[0].addresses == [] and [one.rule for one in findings] == ["firewall_address"]
 
 
 def test_what_was_not_read_blocks() -> None:

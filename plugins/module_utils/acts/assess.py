@@ -292,7 +292,7 @@ def _carried(text: str, drafted: draft.Draft, estate: estates.Estate, judgement:
     if all(state in ("complete", "absent") for state in estate.read.values()):
         return drafted
     found, problems, root = document.parse(text)
-    plan = plans.parse(found.data)[0] if found is not None and not problems else None
+    plan = plans.parse_draft(found.data) if found is not None and not problems else None
     if plan is None:
         return drafted
     written = edit.Text(text, root)

@@ -387,6 +387,12 @@ def parse(data: Any) -> tuple[Plan | None, list[Problem]]:
     return (plan if formed else None), problems
 
 
+def parse_draft(data: Any) -> Plan | None:
+    """Plain data as a Plan in which people have to fill in something yet; None where its form is wrong."""
+    plan, _problems = schema.load_partial(Plan, data)
+    return plan if schema.whole(plan) else None
+
+
 def _new(found: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
     """Of `found`, what is not about a place (or inside of a place) that has a problem already."""
     paths = {problem.path for problem in known}

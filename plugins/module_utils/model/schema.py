@@ -77,6 +77,17 @@ def load_partial(cls: type[T], data: Any, path: str = "") -> tuple[T, list[Probl
     return value, problems
 
 
+def whole(value: Any) -> bool:
+    """Whether nothing in what `load_partial` gave is UNSET; values that a check refuses are there."""
+    if dataclasses.is_dataclass(value):
+        return all(whole(getattr(value, field.name)) for field in dataclasses.fields(value))
+    if isinstance(value, Mapping):
+        return all(map(whole, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(whole, value))
+    return value is not UNSET
+
+
 def dump(value: Any) -> Any:
     """The document as plain data, fields in declared order; what is left out at load comes back as its default."""
     if dataclasses.is_dataclass(value):

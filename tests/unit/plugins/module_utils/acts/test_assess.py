@@ -495,6 +495,17 @@ OUTAGES: dict[str, Callable[[e.Estate], e.Estate]] = {
 }
 
 
+def test_what_cannot_be_read_stays_in_a_plan_that_people_have_to_fill_in(tmp_path: Path) -> None:
+    estate = World(random.Random(7), servers=3).estate()
+    options = replace(OPTIONS, datacenter="", reader_server_id="")
+    path = tmp_path / "acme.plan.yml"
+    assert assess.draft_plan(estate, options, str(path)).problems
+    before = data_of(path.read_text())
+    assert before["objects"]["security_groups"]
+    assess.draft_plan(lacking("security_groups")(estate), options, str(path), previous=estate)
+    assert {**data_of(path.read_text()), "estate": before["estate"]} == before
+
+
 @pytest.mark.parametrize("edited", [False, True])
 @pytest.mark.parametrize("outage", sorted(OUTAGES))
 def test_what_cannot_be_read_is_not_gone(outage: str, edited: bool, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from . import packages
 from .guests import tools as guest_tools
 from .paths import Instance, fail, running_procs, stop_all, write_atomic
 
-NAMES = ("openstack", "flexible_engine", "attach_shim", "vcenter", "hypervisor")
+NAMES = ("openstack", "flexible_engine", "attach_shim", "vcenter", "vcd", "hypervisor")
 READER_PACKAGES = ("btrfs-progs", "fdisk", "lz4", "mtools", "qemu-utils", "util-linux", "zstd")
 """What the collection uses on a reader host (bindep.txt), and what its tests make disks with."""
 SEEDED = "seeded"

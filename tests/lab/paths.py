@@ -46,6 +46,7 @@ PORTS = {
     "vcsim": 20,
     "vcenter": 21,
     "flexible-engine": 22,
+    "vcd": 23,
 }
 FORWARDS = range(40, 400)
 MARKER = "CLOUDEXIT_LAB_PROC"

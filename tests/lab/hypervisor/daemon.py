@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -153,15 +155,20 @@ class Source:
         return known | {("target", mac) for mac in self.networks()}
 
 
+_DIRECTOR = re.compile(r"vm-[0-9a-f]{12}")
+
+
 class Target:
     """vCenter's side: a thread waits for its news, the loop acts on the newest."""
+
+    ours = re.compile(rf"(?!{_DIRECTOR.pattern}$).*")
 
     def __init__(self, instance: Instance, source: Source, say: Say, accel: str) -> None:
         self.instance = instance
         self.source = source
         self.say = say
         self.accel = accel
-        self.guests = Guest.adopt(instance, "target")
+        self.guests = {m: g for m, g in Guest.adopt(instance, "target").items() if self.ours.fullmatch(m)}
         self._news: list[dict[str, Any]] | None = None
         self._fed: dict[str, Any] = {}
         self._skipped: dict[str, str] = {}
@@ -298,6 +305,37 @@ class Target:
         )
 
 
+class Director(Target):
+    """Cloud Director's side, served as vCenter's is."""
+
+    ours = _DIRECTOR
+
+    def control(self) -> Any:
+        """The lab's door to its Cloud Director."""
+        if self._control is None:
+            from tests.lab.vcd import Control
+
+            self._control = Control(self.instance)
+        return self._control
+
+    def machine(self, vm: dict[str, Any]) -> Machine:
+        """The machine of a VM. A NIC is on the subnet that Cloud Director names, with the address that it gave."""
+        known = self.source.networks()
+        networks = {}
+        forwards = {}
+        for nic in vm["nics"]:
+            mac = nic["mac"].lower()
+            before = known.get(mac)
+            if nic.get("gateway") and ":" not in nic["gateway"]:
+                cidr = str(ipaddress.ip_network(f"{nic['gateway']}/{nic['prefix']}", strict=False))
+                address = nic.get("address") or (before.address if before else None)
+                networks[mac] = Network.of(cidr, nic["gateway"], address)
+            elif before:
+                networks[mac] = before
+            forwards[mac] = ports(self.instance, "target", mac, frozenset(self.source.busy()))
+        return machines.from_vm(vm, networks, forwards)
+
+
 class Hypervisor:
     """Both sides of an instance."""
 
@@ -305,6 +343,8 @@ class Hypervisor:
         self.instance = instance
         self.source = Source(instance, self.say, accel)
         self.target = Target(instance, self.source, self.say, accel)
+        self.director = Director(instance, self.source, self.say, accel)
+        self.director.changed = self.target.changed
 
     def say(self, message: str) -> None:
         """Write a line to the log."""
@@ -323,10 +363,12 @@ class Hypervisor:
         none = self.no_guests()
         self.source.step(none)
         self.target.step(none)
+        self.director.step(none)
 
     def run(self) -> None:
         """Do so for ever."""
-        threading.Thread(target=self.target.listen, daemon=True).start()
+        for side in (self.target, self.director):
+            threading.Thread(target=side.listen, daemon=True).start()
         while True:
             self.step()
             if self.target.changed.wait(INTERVAL):

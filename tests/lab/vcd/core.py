@@ -210,7 +210,7 @@ class Cloud:
                 copy_file(self.folder / name, folder / name)
 
     def go_back(self, folder: Path) -> None:
-        """Take a kept state."""
+        """Take a kept state; VMs that ran are powered off, as after a failure of the hosts."""
         with self.lock:
             self.faults, self.calls, self._going = {}, [], set()
             for name in ("transfer", "disks"):
@@ -220,6 +220,8 @@ class Cloud:
             self._load()
             for row in self.table("vm").values():
                 row["guest"] = {}
+                if row["status"] == 4:
+                    row.update(status=8, deployed=False)
             self.touch()
 
     def settle(self, seconds: float = 30) -> None:

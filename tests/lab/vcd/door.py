@@ -9,7 +9,7 @@ import json
 import time
 from pathlib import Path
 
-from .core import ApiError, bare, new_id
+from .core import ApiError, new_id
 from .web import Answer, Request, json_answer, route
 from .workloads import tell, views
 
@@ -59,7 +59,7 @@ def vms(request: Request) -> Answer:
 
 @route("PUT", "/_lab/vms/{ident}/{what:guest|power}", "lab")
 def guest(request: Request, ident: str, what: str) -> Answer:
-    tell(request.cloud, bare(ident), _json(request))
+    tell(request.cloud, ident, _json(request))
     return json_answer({})
 
 

@@ -1083,6 +1083,11 @@ def attach(request: Request, ident: str, what: str) -> Answer:
     )
 
 
+def moref(vm: Row) -> str:
+    """The short name of a VM for the hypervisor."""
+    return f"vm-{vm['id'].replace('-', '')[:12]}"
+
+
 def views(cloud: Cloud) -> list[Row]:
     """What the hypervisor needs of every VM in a vApp; nothing of those that are being made."""
     nic_kinds = {"VMXNET3": "vmxnet3", "E1000": "e1000", "E1000E": "e1000e"}
@@ -1105,7 +1110,7 @@ def views(cloud: Cloud) -> list[Row]:
             })  # fmt: skip
         found.append(
             {
-                "moref": f"vm-{vm['id']}",
+                "moref": moref(vm),
                 "name": vm["name"],
                 "instance_uuid": vm["id"],
                 "uuid": vm["bios_uuid"],
@@ -1137,7 +1142,7 @@ def views(cloud: Cloud) -> list[Row]:
 def tell(cloud: Cloud, ident: str, what: Row) -> None:
     """Note what VMware Tools in a guest say, or that it switched itself off."""
     with cloud.lock:
-        vm = cloud.need("vm", ident)
+        vm = next((v for v in cloud.table("vm").values() if moref(v) == ident), None) or cloud.need("vm", ident)
         if "state" in what:
             vm["status"] = ON if what["state"] == "poweredOn" else OFF
             vm["guest"] = {}

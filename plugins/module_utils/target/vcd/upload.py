@@ -32,6 +32,7 @@ Produce = Callable[[Callable[[bytes], object]], object]
 PIECE = 32 << 20
 TRIES = 8
 RESTARTS = 3
+_LEAST = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -191,21 +192,29 @@ class _Upload:
                 self._failed.append(error)
 
     def _send(self, begin: int, data: bytearray) -> None:
-        """Send one piece, from where the server stands, until it has all of it."""
-        view, end = memoryview(data), begin + len(data)
+        """Send one piece, from where the server stands, until it has all of it.
+
+        After a failure in smaller ranges: a proxy on the way may limit them, and a server that refuses while it is sent
+        to is only heard when little is on the way.
+        """
+        view, end, step = memoryview(data), begin + len(data), len(data)
         at, tries, denied = begin, 0, 0
         pauses = self.session.pace.pauses(1.0, 30.0, 2.0)
-        while True:
+        while at < end:
             self._keep_alive()
-            error = self._put_range(at, view[at - begin :])
+            size = min(step, end - at)
+            error = self._put_range(at, view[at - begin : at - begin + size])
             if error is None:
-                return
+                at, tries, denied, step = at + size, 0, 0, min(len(data), step * 4)
+                continue
             if not isinstance(error, (Unreachable, Conflict, NotFound, Refused)):
                 raise error
-            denied += isinstance(error, Refused)
+            reason = wire.said(error)
+            denied += isinstance(error, Refused) and (reason is None or reason.status != 413)
             tries += 1
             if tries > TRIES or denied > 2 or (isinstance(error, Unreachable) and not error.retryable):
                 raise self._given_up(error, denied)
+            step = max(_LEAST, step // 8)
             self.session.pace.sleep(next(pauses))
             if self._failed:
                 raise self._failed[0]
@@ -213,8 +222,6 @@ class _Upload:
             self.href = where.href or self.href
             if where.transferred < begin:
                 raise _Rewound(where.transferred)
-            if where.transferred >= end:
-                return
             if where.transferred > at:
                 tries, pauses = 0, self.session.pace.pauses(1.0, 30.0, 2.0)
             at = where.transferred

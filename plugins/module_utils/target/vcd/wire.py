@@ -373,7 +373,7 @@ def unreachable(error: BaseException, what: str) -> CloudExitError:
         return error
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
         return Refused(what, cause=printable(str(error)))
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in repr(error):
         return Unreachable(
             what,
             cause=f"its certificate is not trusted ({_innermost(error)})",

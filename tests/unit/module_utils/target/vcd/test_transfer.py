@@ -309,6 +309,12 @@ def test_an_upload_goes_on_in_the_middle_of_a_piece(fake: Fake, catalog: Catalog
     assert catalog.bytes["disk-1.vmdk"] == DATA and "bytes 37000-59999/100000" in catalog.ranges
 
 
+def test_a_proxy_that_takes_only_small_requests_is_lived_with(fake: Fake, catalog: Catalog) -> None:
+    catalog.before = lambda asked: Reply(413) if len(asked.body) > 70_000 else None
+    upload(fake, piece=100_000)
+    assert catalog.bytes["disk-1.vmdk"] == DATA
+
+
 def test_an_answer_that_got_lost_is_not_sent_again(fake: Fake, catalog: Catalog) -> None:
     def lost(asked: Asked) -> Reply:
         catalog.take("disk-1.vmdk", asked)

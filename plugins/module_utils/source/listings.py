@@ -221,6 +221,8 @@ OPENSTACK: tuple[Listing, ...] = (
         late=True,
     ),
     Listing("firewall_rules", "network", "/fwaas/firewall_rules", "firewall_rules", own=True, optional=True, late=True),
+    # the first list of a project makes its default firewall, and does not show it yet
+    Listing("firewall_groups", "network", "/fwaas/firewall_groups", "firewall_groups", own=True, extra=True, late=True),
     Listing("network_quotas", "network", "/quotas/{project_id}", "quota", style="none", one=True, optional=True),
     # Octavia API v2
     Listing("load_balancers", "load_balancer", "/lbaas/loadbalancers", "loadbalancers", own=True),

@@ -158,6 +158,14 @@ def _check_tables(
         raise BadVmdk("its grain tables do not lead to its grains")
 
 
+def _next_data(source: BinaryIO, at: int, length: int) -> int:
+    """Where data begin at or after a position."""
+    try:
+        return os.lseek(source.fileno(), at, os.SEEK_DATA)
+    except OSError:
+        return length
+
+
 def encode(source_path: Path, target: Path) -> int:
     """Write a raw image as a stream-optimised VMDK; its size in bytes."""
     grain = 128
@@ -183,7 +191,10 @@ def encode(source_path: Path, target: Path) -> int:
         directory: list[int] = []
         for first in range(0, grains, _GTES):
             table = [0] * _GTES
+            data_at = _next_data(source, first * grain * SECTOR, length)
             for number in range(first, min(first + _GTES, grains)):
+                if (number + 1) * grain * SECTOR <= data_at:
+                    continue  # a hole
                 source.seek(number * grain * SECTOR)
                 raw = source.read(grain * SECTOR)
                 if raw.count(0) == len(raw):

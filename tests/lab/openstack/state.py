@@ -192,11 +192,15 @@ def copy_tree(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", "--reflink=auto", "--sparse=auto", str(source), str(target)], check=True)
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: Path, target: Path, moves: list[tuple[bytes, bytes]]) -> None:
     part = target.with_name(f".{target.name}.part")
-    subprocess.run(
-        ["cp", "-a", "--reflink=auto", "--sparse=always", "--no-dereference", str(source), str(part)], check=True
-    )
+    if moves and (source.name == "server.json" or source.parent.name == "attached"):
+        part.write_bytes(_rewrite(source.read_bytes(), moves))
+        shutil.copystat(source, part)
+    else:
+        subprocess.run(
+            ["cp", "-a", "--reflink=auto", "--sparse=always", "--no-dereference", str(source), str(part)], check=True
+        )
     part.replace(target)
 
 
@@ -212,10 +216,13 @@ def _same(a: Path, b: Path) -> bool:
     )
 
 
-def sync_tree(source: Path, target: Path, skip: tuple[str, ...] = ()) -> int:
+def sync_tree(
+    source: Path, target: Path, skip: tuple[str, ...] = (), moves: list[tuple[bytes, bytes]] | None = None
+) -> int:
     """Make target's files what source's are, by size and time of change; returns how many were copied.
 
-    Files named power or server.json are written last, as somebody may act upon them.
+    Files named power or server.json are written last, as somebody may act upon them. moves: what is replaced in the
+    files that name other files, where the state is another instance's.
     """
     copied = 0
     target.mkdir(parents=True, exist_ok=True)
@@ -231,12 +238,12 @@ def sync_tree(source: Path, target: Path, skip: tuple[str, ...] = ()) -> int:
         if entry.is_dir() and not entry.is_symlink():
             if there.exists() and not there.is_dir():
                 there.unlink()
-            copied += sync_tree(entry, there, skip)
+            copied += sync_tree(entry, there, skip, moves)
             shutil.copystat(entry, there)
         elif not _same(entry, there):
             if there.is_dir():
                 shutil.rmtree(there)
-            _copy_file(entry, there)
+            _copy_file(entry, there, moves or [])
             copied += 1
     return copied
 
@@ -311,13 +318,7 @@ def restore(instance: Instance, name: str) -> None:
         _restore_tables(instance, source / "db", meta)
         moves = _moves(instance, meta)
         for folder in _FOLDERS:
-            sync_tree(source / "files" / folder, instance.data / folder, _TRANSIENT)
-        if moves:
-            for file in (*(instance.data / "nova" / "instances").glob("*/attached/*"),):
-                file.write_bytes(_rewrite(file.read_bytes(), moves))
-            for folder, server in list(servers(instance)):
-                text = _rewrite(json.dumps(server, indent=1).encode(), moves)
-                write_atomic(folder / "server.json", text)
+            sync_tree(source / "files" / folder, instance.data / folder, _TRANSIENT, moves)
         instance.update_env(**meta["env"])
     finally:
         release.unlink(missing_ok=True)

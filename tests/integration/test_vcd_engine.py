@@ -37,7 +37,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.marks import Marks
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import (
+    balancer,
     client,
+    disk,
     download,
     network,
     objects,
@@ -179,8 +181,8 @@ def uploaded(session: Session, disks: list[Disk], name: str = "cloudexit-web-1",
     sizes = {ovf.file_name(n): disk.length for n, disk in enumerate(disks)}
     descriptor = ovf.write(spec_of(disks), list(sizes.values()))
     with template.begin(session, catalog, name, descriptor, sizes) as transfer:
-        for number, disk in enumerate(disks):
-            transfer.send(ovf.file_name(number), disk.produce, piece=piece)
+        for number, one in enumerate(disks):
+            transfer.send(ovf.file_name(number), one.produce, piece=piece)
         return transfer.complete(timeout=60)
 
 
@@ -399,6 +401,48 @@ def test_what_is_configured_is_read_in_the_words_of_the_model(lab: Lab, session:
     assert [(one.name, one.action) for one in found.edge.rules] == [("web to db", "ALLOW"), ("no more", "DROP")]
     assert by_id[found.edge.rules[1].destinations[0]] == ["10.1.0.20"]
     assert any(one.name == "HTTPS" and one.known for one in found.profiles)
+
+
+def test_load_balancers(lab: Lab, session: Session) -> None:
+    front(session)
+    edge = network.edge(session, EDGE)
+    if not balancer.enabled(session, edge.id):
+        pytest.fail("the lab's edge has no load balancing")
+    members = (balancer.Member("10.1.0.10", 80), balancer.Member("10.1.0.11", 80, 2))
+    wanted = [balancer.pool(balancer.Pool("web", members, monitors=("TCP",)), edge.id)]
+    for number in (1, 0):
+        assert len(balancer.apply(session, edge.id, balancer.POOLS, wanted, "acme").changes) == number
+    pools = {one["name"]: one["id"] for one in balancer.there(session, balancer.POOLS, edge.id)}
+    engines = next(iter(balancer.engine_groups(session, edge.id).values()))
+    one = balancer.VirtualService("web", "10.1.0.5", ((80, 80),), pools["web"], engines)
+    for number in (1, 0):
+        asked = [balancer.service(one, edge.id)]
+        assert len(balancer.apply(session, edge.id, balancer.SERVICES_OF, asked, "acme").changes) == number
+    for kind in (balancer.SERVICES_OF, balancer.POOLS):
+        balancer.apply(session, edge.id, kind, [], "acme", remove=True)
+        assert balancer.there(session, kind, edge.id) == []
+
+
+# -- named disks, snapshots
+
+
+def test_named_disks_and_snapshots(lab: Lab, session: Session, disks: list[Disk]) -> None:
+    machine = moved(session, disks)
+    place = org.vdc(session, VDC)
+    assert disk.find(session, place, "data") is None
+    made = disk.create(session, place, "data", 64, storage_profile="silver")
+    assert (made.size_mib, made.controller, made.storage_profile) == (64, "pvscsi", "silver")
+    assert disk.attach(session, machine, made) and not disk.attach(session, machine, made)
+    with pytest.raises(Conflict, match="a machine has it"):
+        disk.delete(session, made)
+    assert any(one.named for one in vm.get(session, machine.href).disks)
+    assert disk.detach(session, machine, made) and not disk.detach(session, machine, made)
+    assert disk.delete(session, made) and disk.find(session, place, "data") is None
+    assert disk.snapshot(session, machine) is None and not disk.drop(session, machine)
+    disk.take(session, machine, "before")
+    assert disk.snapshot(session, machine) is not None
+    disk.revert(session, machine)
+    assert disk.drop(session, machine) and disk.snapshot(session, machine) is None
 
 
 # -- sessions, rights, Orange

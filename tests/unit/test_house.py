@@ -49,6 +49,7 @@ ONLY_IN: dict[str, set[str]] = {
     "keystoneauth1": {"source"},
     "pyVmomi": {"target"},
     "pyVim": {"target"},
+    "requests": {"target"},
     "ansible": {"module", "arguments"},
 }
 KINDS = ("modules", "inventory", "lookup", "filter", "test", "callback", "connection")
@@ -101,6 +102,11 @@ def test_the_import_test_can_fail() -> None:
     assert broken_imports("model", iter(["ansible.module_utils.basic"])) != []
     assert broken_imports("ledger", iter([f"{PACKAGE}acts.report"])) != []
     assert broken_imports("acts", iter([f"{PACKAGE}ledger.chain.append", "json"])) == []
+
+
+def test_only_the_client_of_cloud_director_speaks_by_requests() -> None:
+    files = [path for path in sources(PLUGINS) if any(one.partition(".")[0] == "requests" for one in imports(path))]
+    assert {path.parent.relative_to(UTILS) for path in files} == {Path("target", "vcd")}
 
 
 @pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda path: str(path.relative_to(PLUGINS)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -37,6 +38,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
     Wanted,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Json
+
+READERS = 6
+"""Objects that are read at a time."""
 
 # -- edges
 
@@ -335,24 +339,23 @@ GROUPS = Kind("firewall group", "firewallGroups", _shown_group, fixed=("type",))
 def groups(session: Session, owner: str) -> list[Json]:
     """The IP sets and groups of an edge or a VDC group (its URN), whole.
 
-    A list has summaries without addresses, so each of them is read.
+    A list has summaries without addresses, so each of them is read, some at a time.
     """
     what = f"cannot list the groups of {owner}"
     rows = query.listed(session, "firewallGroups/summaries", what, where=[("_context", owner)])
-    found = []
-    for row in rows:
-        identity = wire.string(row.get("id"))
-        whole = query.one_of(
+
+    def whole(row: Json) -> Json | None:
+        return query.one_of(
             session,
             "firewallGroups",
-            identity,
+            wire.string(row.get("id")),
             what,
             where=[("_context", owner)],
             lists="firewallGroups/summaries",
         )
-        if whole is not None:
-            found.append(whole)
-    return found
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return [one for one in pool.map(whole, rows) if one is not None]
 
 
 def ip_set(group: model.AddressGroup, owner: str) -> Wanted:

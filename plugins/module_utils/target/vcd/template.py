@@ -44,6 +44,7 @@ class Template:
 
     href: str
     name: str
+    description: str
     status: int
     vms: tuple[str, ...]
     files: Mapping[str, Place]
@@ -72,6 +73,7 @@ def of(tree: xml.Tree) -> Template:
     return Template(
         href=xml.attribute(tree, "href"),
         name=xml.attribute(tree, "name"),
+        description=xml.text(tree, "Description"),
         status=xml.whole(xml.attribute(tree, "status"), 0),
         vms=tuple(xml.attribute(one, "href") for one in xml.children(inside, "Vm")) if inside is not None else (),
         files=files,
@@ -299,6 +301,30 @@ def remove(session: Session, href: str, *, timeout: float = 900.0) -> bool:
             raise
         return False
     return True
+
+
+def remove_left(session: Session, name: str, catalog: str, mark: str) -> bool:
+    """Remove what an earlier run left of an upload: the templates of that name in a catalog (by its name) whose
+    description has `mark`. Whether there were any. Raises Conflict for one without it: that is somebody else's.
+    """
+    removed = False
+    for row in find(session, name, catalog):
+        href = row.get("href", "")
+        try:
+            found = get(session, href)
+        except (NotFound, Refused) as error:
+            reason = wire.said(error)
+            if reason is None or reason.status not in (403, 404):
+                raise
+            continue
+        if mark not in found.description:
+            raise Conflict(
+                f"the name of the template {name} is taken in the catalog {catalog}",
+                cause="there is one that is not ours",
+                hint="Rename or remove it.",
+            )
+        removed = remove(session, href) or removed
+    return removed
 
 
 def find_by_href(session: Session, href: str) -> bool:

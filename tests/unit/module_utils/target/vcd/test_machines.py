@@ -349,7 +349,7 @@ def test_a_vapp_is_made_once_and_never_expires(fake: Fake) -> None:
 
 
 def template(*machines: str) -> Template:
-    return Template("/api/vAppTemplate/vappTemplate-1", "t", 8, machines, {}, (), ())
+    return Template("/api/vAppTemplate/vappTemplate-1", "t", "", 8, machines, {}, (), ())
 
 
 def test_a_machine_is_made_from_a_template(fake: Fake) -> None:

@@ -431,6 +431,27 @@ def test_removing_cancels_what_runs(fake: Fake, catalog: Catalog) -> None:
     assert cancelled and f"DELETE {HREF}" not in fake.lines()
 
 
+def test_what_an_earlier_run_left_is_removed_and_nothing_else(fake: Fake, catalog: Catalog) -> None:
+    row = f'<VAppTemplateRecord name="t" href="https://public.name{HREF}" catalogName="c"/>'
+    fake.routes["GET /api/query"] = xml(f'<R xmlns="{VCLOUD}" total="1">{row}</R>')
+    fake.routes["POST /api/task/11111111-2222-4333-8444-555555555555/action/cancel"] = Reply(204)
+    whole = catalog.get
+    with logged_in(fake) as session:
+        with pytest.raises(Conflict, match="not ours"):
+            template.remove_left(session, "t", "c", "[cloudexit acme/1]")
+        assert not catalog.removed
+
+        def described(asked: Asked) -> Reply:
+            reply = whole(asked)
+            text = reply.body.replace(b"<Files>", b"<Description>x [cloudexit acme/1]</Description><Files>")
+            return Reply(reply.status, text, reply.headers)
+
+        fake.routes[f"GET {HREF}"] = described
+        assert template.remove_left(session, "t", "c", "[cloudexit acme/1]")
+        assert catalog.removed
+        assert not template.remove_left(session, "t", "c", "[cloudexit acme/1]")
+
+
 # -- downloads
 
 

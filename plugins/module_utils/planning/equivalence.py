@@ -108,6 +108,20 @@ def compare(
 
 # --- what the model means
 
+BUILT_IN: Mapping[tuple[model.Side, int], Mapping[str, Ranges]] = {
+    ("egress", 4): {"dhcp": packets.services(["udp 67"])},
+    ("ingress", 4): {"dhcp": packets.services(["udp 68"])},
+    ("egress", 6): {
+        "dhcpv6": packets.services(["udp 547"]),
+        "neighbours": packets.services(["icmpv6 130-133", "icmpv6 135-136", "icmpv6 143"]),
+    },
+    ("ingress", 6): {
+        "dhcpv6": packets.services(["udp 546"]),
+        "neighbours": packets.services(["icmpv6 130", "icmpv6 134-136"]),
+    },
+}
+"""What the source lets pass at every port, whatever its groups say: without it no machine has an address."""
+
 
 def source_services(rule: model.SourceRule) -> Ranges:
     """What a rule of a security group lets pass."""
@@ -287,6 +301,7 @@ class _Comparison:
     def _services(self) -> None:
         """Cut the line of services wherever any rule does."""
         wanted = {source_services(rule) for group in self.source.groups for rule in group.rules}
+        wanted |= {services for known in BUILT_IN.values() for services in known.values()}
         self.profiles: dict[str, dict[int, Ranges] | None] = {}
         for profile in self.target.profiles:
             try:
@@ -310,6 +325,10 @@ class _Comparison:
         return mask
 
     def _rules(self) -> None:
+        self.built_in = {
+            (side == "egress", version): self._mask(Ranges.of(span for each in known.values() for span in each.spans))
+            for (side, version), known in BUILT_IN.items()
+        }
         self.by_group: dict[str, dict[tuple[bool, int], list[_SourceRule]]] = {}
         for group in self.source.groups:
             rules = self.by_group.setdefault(group.id, {})
@@ -490,7 +509,7 @@ class _Comparison:
     def _hop(self, local: _Local, remote: int) -> _Hop:
         version = local.piece.family
         if self.ports[local.port].filtered:
-            source = 0
+            source = self.built_in[local.outward, version]
             for rule in local.source:
                 if rule.remote.holds(remote):
                     source |= rule.mask
@@ -503,7 +522,9 @@ class _Comparison:
             more, most = self._wall(local.edge, remote, version, local.outward)
             if local.blind:
                 more, most = (more if local.blind == "BYPASS" else 0), self.all_services
-            surely, perhaps = surely & more, perhaps & most
+            # DHCP and its like stay behind the edge: whether it would let them pass is no question
+            free = self.built_in[local.outward, version]
+            surely, perhaps = surely & (more | free), perhaps & (most | free)
         return _Hop(source, surely, perhaps)
 
     def _key(self, local: _Local) -> tuple[object, ...]:
@@ -664,7 +685,8 @@ class _Comparison:
         source_rule, source_text = self._source_says(hop, far, bit)
         decided = self._target_says(hop.wall, far, hop, bit, "the distributed firewall")
         passes, target_rule, target_text = decided
-        if hop.edge is not None and not self.inside.holds(far) and (passes or not source_passes):
+        free = self.built_in[hop.outward, hop.piece.family] >> bit & 1
+        if hop.edge is not None and not free and not self.inside.holds(far) and (passes or not source_passes):
             edge = self._target_says(hop.edge, far, hop, bit, "the edge's firewall")
             if hop.blind and target_passes is None:
                 edge = False, "", f"a NAT rule with {hop.blind} hides the addresses from the edge's firewall"
@@ -694,6 +716,8 @@ class _Comparison:
         for rule in hop.source:
             if rule.remote.holds(remote) and rule.mask >> bit & 1:
                 return rule.rule.id, f"{rule.rule.side} rule {rule.rule.id} of group {rule.group.name or rule.group.id}"
+        if self.built_in[hop.outward, hop.piece.family] >> bit & 1:
+            return "", "DHCP and neighbour discovery pass by themselves"
         side = "egress" if hop.outward else "ingress"
         return "", f"no {side} rule of the groups of port {port.id} lets it pass"
 

@@ -22,6 +22,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import packets
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import (
+    BUILT_IN,
     members,
     profile_services,
     source_services,
@@ -562,7 +563,7 @@ class _Translator:
             target=target,
             deviations=_agreeable(deviations),
             origins=dict(sorted(self.origins.items())),
-            idle=dict(sorted(self.idle.items())),
+            idle={rule: why for rule, why in sorted(self.idle.items()) if rule in self.group_of},
         )
 
     def _collect(self) -> list[_Entry]:
@@ -586,7 +587,26 @@ class _Translator:
             services = Ranges.of(span for rule in rules for span in source_services(rule).spans)
             ids = tuple(sorted(rule.id for rule in rules))
             entries.append(_Entry(side, (version,), (owner,), (remote,), services, ids))
-        return sorted(entries, key=_order)
+        for (side, version), known in BUILT_IN.items():
+            if self.everybody & packets.FAMILIES[version]:
+                for identity, services in known.items():
+                    ends = (self.everybody,), (packets.ANYBODY,)
+                    entries.append(_Entry(side, (version,), *ends, services, (identity,)))
+        return self._of_everybody(sorted(entries, key=_order))
+
+    def _of_everybody(self, entries: list[_Entry]) -> list[_Entry]:
+        """One entry where the same is said of all groups, and these are all workloads."""
+        alike: dict[tuple[object, ...], list[_Entry]] = defaultdict(list)
+        for entry in entries:
+            alike[entry.side, entry.families, entry.remotes, entry.services].append(entry)
+        found = []
+        for same in alike.values():
+            owners = Ranges.of(span for entry in same for span in entry.owners[0].spans)
+            if len(same) > 1 and owners == self.everybody:
+                found.append(replace(same[0], owners=(self.everybody,), origins=_origins(same)))
+            else:
+                found += same
+        return sorted(found, key=_order)
 
     def _covered(self, entries: list[_Entry]) -> list[_Entry]:
         """Without those that let pass only what others let pass anyway."""
@@ -638,7 +658,7 @@ class _Translator:
             plain = entry.services & (packets.service(packets.TCP) | packets.service(packets.UDP))
             some = entry.services & icmp
             other = entry.services - plain - icmp
-            if some and (some == icmp or self.icmp == "wider"):
+            if some and (some == icmp or self.icmp == "wider" or "neighbours" in entry.origins):
                 plain |= icmp
                 if some != icmp:
                     deviations.append(_Deviating(entry, "wider", icmp - some, "it knows no types of ICMP"))
@@ -695,8 +715,14 @@ class _Translator:
         own = sorted(self._group(ranges) for ranges in entry.owners)
         other = [] if packets.ANYBODY in remotes else sorted(self._group(ranges) for ranges in remotes)
         profiles = self._profile(entry.services)
-        groups = sorted({(self.names[self.group_of[rule]], self.group_of[rule]) for rule in entry.origins})
+        groups = sorted(
+            {(self.names[self.group_of[rule]], self.group_of[rule]) for rule in entry.origins if rule in self.group_of}
+        )
         about = ", ".join(f"{names.printable(name, 40)} ({identity})" for name, identity in groups)
+        if groups:
+            about = f"of security group {about}; rules {', '.join(entry.origins)}"
+        else:
+            about = f"that passes at the source whatever groups say: {', '.join(entry.origins)}"
         rules = []
         for mine in _chunks(own):
             for theirs in _chunks(other):
@@ -705,11 +731,7 @@ class _Translator:
                 rules.append(
                     model.FirewallRule(
                         name=name,
-                        comments=names.printable(
-                            f"{entry.side} {', '.join(services)} of security group {about}; "
-                            f"rules {', '.join(entry.origins)}",
-                            500,
-                        ),
+                        comments=names.printable(f"{entry.side} {', '.join(services)} {about}", 500),
                         direction=direction,
                         ip_protocol=_ip_protocol(entry.families),
                         sources=theirs if entry.side == "ingress" else mine,
@@ -761,12 +783,14 @@ class _Translator:
                 "workloads", "ALLOW", everybody, "edge-", "The distributed firewall decides about workloads."
             )
         near = packets.all_addresses(inside)
+        built_in = {identity for known in BUILT_IN.values() for identity in known}
         rules = self._fixed(
             "unfiltered", "ALLOW", self.unfiltered, "edge-", "Port security was off: everything passes."
         )
         for entry in entries:
             remotes = [ranges for ranges in entry.remotes if ranges - near]
-            if remotes:
+            # DHCP and its like stay behind the edge
+            if remotes and not built_in.issuperset(entry.origins):
                 rules += self._rules(entry, "edge-", "IN_OUT", remotes)
         return rules + self._fixed(
             "rest",

@@ -26,9 +26,26 @@ ADDRESSES = ["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9", "8.8.8.
 ADDRESSES6 = ["fd00::1", "fd00::2", "fd00::9", "2001:db8::1"]
 # (protocol, value): port, or type * 256 + code; all that can differ with the ports and types below
 _PORTS = [(6, 0), (6, 22), (6, 23), (6, 80), (17, 0), (17, 22)]
+# what the source lets pass by itself
+ALWAYS = {
+    ("egress", 4): [(17, 67)],
+    ("ingress", 4): [(17, 68)],
+    ("egress", 6): [(17, 547), *((58, kind << 8) for kind in (130, 131, 132, 133, 135, 136, 143))],
+    ("ingress", 6): [(17, 546), *((58, kind << 8) for kind in (130, 134, 135, 136))],
+}
 _TYPES = [0, 3 << 8 | 4, 8 << 8, 8 << 8 | 1]
-SERVICES = [*_PORTS, *((1, value) for value in _TYPES), (47, 0), (50, 0)]
-SERVICES6 = [*_PORTS, *((58, value) for value in _TYPES), (47, 0), (50, 0)]
+SERVICES = [*_PORTS, *((1, value) for value in _TYPES), (17, 67), (17, 68), (47, 0), (50, 0)]
+SERVICES6 = [
+    (17, 546),
+    (17, 547),
+    (58, 130 << 8),
+    (58, 133 << 8),
+    (58, 134 << 8),
+    *_PORTS,
+    *((58, value) for value in _TYPES),
+    (47, 0),
+    (50, 0),
+]
 
 Range = tuple[int, int, int]
 
@@ -107,6 +124,9 @@ class Oracle:
         for port, side, other in ((sender, "egress", gets), (receiver, "ingress", sends)):
             if port is None or not port.filtered:
                 continue
+            plain = (protocol, value & 0xFF00 if protocol == 58 else value)
+            if plain in ALWAYS[side, other.version]:
+                continue
             key = (port.id, side, other)
             if key not in self.known:
                 rules = [rule for group in port.groups for rule in self.groups[group].rules]
@@ -142,7 +162,10 @@ class Oracle:
                 for direction, ours, here, there in (("OUT", sender, near, far), ("IN", receiver, far, near))
                 if ours is not None and here and not there
             ]
+            plain = (protocol, value & 0xFF00 if protocol == 58 else value)
             for direction in crosses:
+                if plain in ALWAYS["egress" if direction == "OUT" else "ingress", sends.version]:
+                    continue
                 if not self._walk(self.target.edge.rules, self.target.edge.default_action, direction, packet):
                     return False
         return True

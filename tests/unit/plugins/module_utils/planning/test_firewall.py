@@ -68,7 +68,13 @@ def own(found: Translation) -> list[m.FirewallRule]:
     assert found.target.distributed is not None
     rules = found.target.distributed.rules
     assert [(one.action, one.direction) for one in rules[-2:]] == [("DROP", "IN"), ("DROP", "OUT")]
-    return rules[:-2]
+    return [one for one in rules[:-2] if not {"dhcp", "dhcpv6", "neighbours"} & set(found.origins[one.name])]
+
+
+def profiles(found: Translation) -> list[m.PortProfile]:
+    """The port profiles of its own rules."""
+    used = {ref for one in own(found) for ref in one.profiles}
+    return [profile for profile in found.target.profiles if profile.ref in used]
 
 
 # --- rules
@@ -91,7 +97,7 @@ def test_a_rule_in_words_that_lead_back() -> None:
     assert groups["cx-acme-web-aaaa0001"].addresses == ["10.0.0.1-10.0.0.2"]
     assert groups["cx-acme-web-aaaa0001"].description == "Members of security group web (aaaa0001)"
     assert groups["cx-acme-all"].addresses == ["10.0.0.1-10.0.0.3"]
-    (profile,) = found.target.profiles
+    (profile,) = profiles(found)
     assert profile.entries == [m.PortEntry(protocol="TCP", ports=["22"])]
 
 
@@ -101,6 +107,22 @@ def test_nothing_passes_to_and_from_who_has_no_group_and_only_there() -> None:
     assert found.target.distributed is not None
     for one in found.target.distributed.rules:
         assert one.sources or one.destinations, "a rule about the machines of others"
+
+
+def test_dhcp_passes_as_at_the_source() -> None:
+    found = made()
+    assert found.target.distributed is not None
+    asks = [(one.direction, one.profiles, one.action) for one in found.target.distributed.rules[:2]]
+    assert asks == [("IN", ["cx-acme-udp-68"], "ALLOW"), ("OUT", ["cx-acme-udp-67"], "ALLOW")]
+    assert (
+        found.target.distributed.rules[0].comments
+        == "ingress udp 68 that passes at the source whatever groups say: dhcp"
+    )
+    # where all may talk to anybody, no rule is needed
+    source = firewall()
+    anything = [replace(group, rules=[rule(f"r-{group.id}", side="egress", protocol=None)]) for group in source.groups]
+    out = translate(replace(source, groups=anything), prefix="cx")
+    assert ["dhcp"] not in [found for name, found in out.origins.items() if "-out-" in name]
 
 
 def test_rules_that_mean_the_same_are_one() -> None:
@@ -131,7 +153,9 @@ def test_both_families_in_one_rule() -> None:
     found = translate(source, prefix="cx")
     (one,) = own(found)
     assert (one.ip_protocol, found.origins[one.name]) == ("IPV4_IPV6", ["r1", "r2"])
-    assert compare(source, found.target).equal
+    assert compare(source, found.target, accepted=found.deviations).equal
+    # neighbour discovery of IPv6 takes all of ICMPv6
+    assert {(one.effect, *one.rules) for one in found.deviations} == {("wider", "neighbours")}
 
 
 def test_several_other_ends_are_one_rule() -> None:
@@ -171,15 +195,15 @@ def test_many_groups_are_several_rules() -> None:
 
 def test_many_ports_are_several_entries() -> None:
     found = made(*(rule(f"r{port:03}", first=port, last=port + port % 2) for port in range(100, 160, 4)))
-    (profile,) = found.target.profiles
+    (profile,) = profiles(found)
     assert all(len(entry.ports) <= 15 for entry in profile.entries)
     wide = made(*(rule(f"r{port:03}", first=port, last=port + 1) for port in range(100, 180, 4)))
-    assert [len(entry.ports) for entry in wide.target.profiles[0].entries] == [7, 7, 6]
+    assert [len(entry.ports) for entry in profiles(wide)[0].entries] == [7, 7, 6]
 
 
 def test_all_ports_and_all_but_port_0() -> None:
     found = made(rule("r1", first=0, last=65535), rule("r2", protocol=17, first=1, last=65535))
-    assert found.target.profiles[0].entries == [
+    assert profiles(found)[0].entries == [
         m.PortEntry(protocol="TCP"),
         m.PortEntry(protocol="UDP", ports=["1-65535"]),
     ]
@@ -192,7 +216,7 @@ def test_a_profile_that_is_there_is_used() -> None:
     ]
     found = made(rule("r1"), rule("r2", first=81, last=81, remote="192.0.2.0/24"), system=system)
     assert [one.profiles for one in own(found)] == [["urn:SSH"], ["cx-acme-tcp-81"]]
-    assert [profile.name for profile in found.target.profiles] == ["SSH", "cx-acme-tcp-81"]
+    assert [profile.name for profile in profiles(found)] == ["SSH", "cx-acme-tcp-81"]
 
 
 def test_port_security_off_lets_everything_pass() -> None:
@@ -255,7 +279,7 @@ def test_types_of_icmp_become_all_of_them() -> None:
     (one,) = found.deviations
     assert (one.effect, one.rules, one.services) == ("wider", ["r1"], ["icmp 0-7", "icmp 9-255"])
     assert (one.sources, one.destinations) == (["192.0.2.0/24"], ["10.0.0.1-10.0.0.2"])
-    assert found.target.profiles[0].entries == [m.PortEntry(protocol="ICMPv4")]
+    assert profiles(found)[0].entries == [m.PortEntry(protocol="ICMPv4")]
 
 
 def test_types_of_icmp_can_be_left_out() -> None:
@@ -284,12 +308,14 @@ def test_rules_as_an_engineer_reads_them() -> None:
     found = made(rule(remote="192.0.2.0/24"), rule("r2", protocol=17, family=4, first=53, last=60))
     assert shown(found.target) == [
         "distributed firewall",
-        "   1 ALLOW  in     IPv4 any → cx-acme-web-aaaa0001 (10.0.0.1-10.0.0.2): UDP 53-60"
+        "   1 ALLOW  in     IPv4 any → cx-acme-all (10.0.0.1-10.0.0.3): UDP 68  [cx-acme-in-all-udp-68-dhcp]",
+        "   2 ALLOW  in     IPv4 any → cx-acme-web-aaaa0001 (10.0.0.1-10.0.0.2): UDP 53-60"
         "  [cx-acme-in-web-udp-53-60-r2]",
-        "   2 ALLOW  in     IPv4 cx-acme-net-192-0-2-0-24 (192.0.2.0/24) → cx-acme-web-aaaa0001 (10.0.0.1-10.0.0.2): "
+        "   3 ALLOW  in     IPv4 cx-acme-net-192-0-2-0-24 (192.0.2.0/24) → cx-acme-web-aaaa0001 (10.0.0.1-10.0.0.2): "
         "TCP 22  [cx-acme-in-web-tcp-22-r1]",
-        "   3 DROP   in     IP   any → cx-acme-all (10.0.0.1-10.0.0.3): any  [cx-acme-in-rest]",
-        "   4 DROP   out    IP   cx-acme-all (10.0.0.1-10.0.0.3) → any: any  [cx-acme-out-rest]",
+        "   4 ALLOW  out    IPv4 cx-acme-all (10.0.0.1-10.0.0.3) → any: UDP 67  [cx-acme-out-all-udp-67-dhcp]",
+        "   5 DROP   in     IP   any → cx-acme-all (10.0.0.1-10.0.0.3): any  [cx-acme-in-rest]",
+        "   6 DROP   out    IP   cx-acme-all (10.0.0.1-10.0.0.3) → any: any  [cx-acme-out-rest]",
         "     ALLOW  the rest",
         "edge firewall",
         "   1 ALLOW  in/out IP   any → cx-acme-all (10.0.0.1-10.0.0.3): any  [cx-acme-edge-in-workloads]",

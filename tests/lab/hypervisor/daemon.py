@@ -321,11 +321,12 @@ class Director(Target):
     def machine(self, vm: dict[str, Any]) -> Machine:
         """The machine of a VM. A NIC is on the subnet that Cloud Director names, with the address that it gave."""
         known = self.source.networks()
+        by_place = self.source.networks_of(vm.get("extra_config", {}).get("cloudexit.source_id", ""))
         networks = {}
         forwards = {}
-        for nic in vm["nics"]:
+        for i, nic in enumerate(vm["nics"]):
             mac = nic["mac"].lower()
-            before = known.get(mac)
+            before = known.get(mac) or (by_place[i] if i < len(by_place) else None)
             if nic.get("gateway") and ":" not in nic["gateway"]:
                 cidr = str(ipaddress.ip_network(f"{nic['gateway']}/{nic['prefix']}", strict=False))
                 address = nic.get("address") or (before.address if before else None)

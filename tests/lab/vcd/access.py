@@ -362,8 +362,6 @@ def vdc(request: Request, admin: str, ident: str) -> Answer:
             ("composeVApp", "composeVAppParams"),
             ("createVm", "CreateVmParams"),
             ("instantiateVmFromTemplate", "instantiateVmTemplateParams"),
-            ("instantiateOvf", "instantiateOvfParams"),
-            ("cloneVApp", "cloneVAppParams"),
         ),
     }
     for right, actions in adds.items():

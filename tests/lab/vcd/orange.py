@@ -458,6 +458,36 @@ def _order(cloud: Cloud, edge: str, service: str, announced: bool, prefix: int) 
     return f"Service {service} with address {ip} was added to {row['name']}"
 
 
+@route("GET", f"{P}/ip", "orange")
+def addresses(request: Request, old: str) -> Answer:
+    """Public addresses as the older calls have them."""
+    rows = [
+        {"uplinkIp": ip, "translatedIp": "", "edgeGatewayName": e["name"]}
+        for e in request.cloud.table("gateway").values()
+        for ip in e["public"]
+    ]
+    return json_answer({"internalIp": "", "networkConfig": rows})
+
+
+@route("POST", f"{JOBS}/ip", "orange")
+def order_address(request: Request, old: str) -> Answer:
+    row = next(iter(request.cloud.find("gateway", name=request.headers.get("X-VDC-Edge-Name", ""))), None)
+    if row is None:
+        raise fail(404, "err-0009", "Edge not found")
+    return job(
+        request, "create internet service", "order", edge=row["id"], service="internet", announced=True, prefix=32
+    )
+
+
+@route("DELETE", f"{JOBS}/ip/{{ip}}", "orange")
+def cancel_address(request: Request, old: str, ip: str) -> Answer:
+    gateways = request.cloud.table("gateway").values()
+    found = next((s["id"] for e in gateways for s in e["services"] if s["ip"] == ip), None)
+    if found is None:
+        raise fail(404, "err-0004", f"{ip} not found")
+    return cancel(request, old, found)
+
+
 @route("DELETE", f"{P}/services/{{ident}}", "orange")
 def cancel(request: Request, old: str, ident: str) -> Answer:
     cloud = request.cloud

@@ -17,7 +17,7 @@ import pytest
 from tests.lab.guests import nvram
 from tests.lab.hypervisor import forwards as registry
 from tests.lab.hypervisor import machine as machines
-from tests.lab.hypervisor.daemon import Source, Target
+from tests.lab.hypervisor.daemon import Director, Source, Target
 from tests.lab.hypervisor.guest import identity
 from tests.lab.hypervisor.machine import Files, Network, UnknownHardware
 from tests.lab.hypervisor.qmp import Qmp, QmpError
@@ -434,6 +434,26 @@ def test_a_nic_with_another_mac_is_found_by_the_mark_of_its_source(target: Any, 
     described["nics"][0]["mac"] = "00:50:56:00:00:01"
     described["extra_config"] = {"cloudexit.source_id": SERVER["uuid"]}
     assert target.machine(described).nics[0].network.address == "10.20.0.11"
+
+
+def test_cloud_director_names_the_subnet_and_each_side_keeps_its_own_guests(target: Any, tmp_path: Path) -> None:
+    director: Any = Director(target.instance, target.source, lambda _: None, "tcg")
+    director._control = FakeControl()
+    described = {**powered_on(tmp_path), "moref": "vm-0123456789ab"}
+    described["nics"][0] |= {"mac": "00:50:56:00:00:01", "gateway": "10.20.0.1", "prefix": 24, "address": "10.20.0.77"}
+    assert director.machine(described).nics[0].network == Network.of("10.20.0.0/24", "10.20.0.1", "10.20.0.77")
+    described["nics"][0]["address"] = ""
+    described["extra_config"] = {"cloudexit.source_id": SERVER["uuid"]}
+    assert director.machine(described).nics[0].network.address == "10.20.0.11"
+    director._news = [described]
+    director.step(False)
+    assert director.guests["vm-0123456789ab"].calls == ["start"]
+    assert [bool(s.ours.fullmatch(m)) for s in (target, director) for m in ("vm-57", "vm-0123456789ab")] == [
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_vcenter_hears_of_a_guest_that_switched_itself_off(target: Any, tmp_path: Path) -> None:

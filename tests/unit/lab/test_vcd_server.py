@@ -814,6 +814,15 @@ class TestOrange:
         assert services[0]["properties"]["ip"] == "198.51.100.10"
         self.wait(orange, api.call("DELETE", f"{base}/services/{services[0]['serviceId']}"))
 
+    def test_the_older_calls_for_addresses(self, orange: tuple[Plain, str]) -> None:
+        api, base = orange
+        older = base.replace("v2.0", "v1.0")
+        self.wait(orange, api.call("POST", f"{older}/ip", X_VDC_Edge_Name=seed.EDGE))
+        rows = api.get(f"{base}/ip").json()["networkConfig"]
+        assert [(r["uplinkIp"], r["edgeGatewayName"]) for r in rows] == [("198.51.100.10", seed.EDGE)]
+        self.wait(orange, api.call("DELETE", f"{older}/ip/198.51.100.10/"))
+        assert api.get(f"{base}/ip").json()["networkConfig"] == []
+
     def test_one_job_at_a_time(self, orange: tuple[Plain, str], control: Control) -> None:
         api, base = orange
         control.options(job_seconds=0.3)

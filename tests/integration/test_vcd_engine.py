@@ -218,6 +218,9 @@ def test_a_machine_goes_all_the_way_and_what_comes_back_is_what_was_sent(
     assert not vm.plan(machine, spec_of(disks)) and not vm.plan(machine, spec_of(disks)).conflicts
     assert roots(session, machine, disks) == [disk.root for disk in disks]
     assert template.find(session, "cloudexit-web-1") == []
+    assert [(one.name, marks["cloudexit.source_id"]) for one, marks in vm.everything(session)] == [
+        ("web-1", "server-1")
+    ]
     found = vm.find(session, MARKS, (), vdc=org.vdc(session, VDC).href)
     assert found is not None and found[0].uuid == machine.uuid
     wanted = replace(spec_of(disks), cpus=4, nics=spec_of(disks).nics[:1])
@@ -401,6 +404,25 @@ def test_what_is_configured_is_read_in_the_words_of_the_model(lab: Lab, session:
     assert [(one.name, one.action) for one in found.edge.rules] == [("web to db", "ALLOW"), ("no more", "DROP")]
     assert by_id[found.edge.rules[1].destinations[0]] == ["10.1.0.20"]
     assert any(one.name == "HTTPS" and one.known for one in found.profiles)
+
+
+def test_a_vdc_gets_a_group_its_edge_and_a_distributed_firewall(lab: Lab, session: Session) -> None:
+    place = org.vdc(session, "acme-lone")
+    edge = network.edge(session, "tn01e02ocb0001234spt102")
+    assert edge.owner == place.urn
+    assert network.ensure_vdc_group(session, "g", place.urn, dry_run=True)[1]
+    group, changes = network.ensure_vdc_group(session, "g", place.urn)
+    assert group.startswith("urn:vcloud:vdcGroup:") and changes
+    assert network.ensure_vdc_group(session, "g", place.urn) == (group, objects.ChangeSet())
+    assert network.give_edge(session, edge.id, group) and not network.give_edge(session, edge.id, group)
+    network.enable_distributed(session, group)
+    assert not network.enable_distributed(session, group)
+    kind = network.distributed_rules(group)
+    wanted = [network.rule(model.FirewallRule(name="all", comments="r1", direction="IN"), {}, distributed=True)]
+    assert objects.apply_list(session, kind, group, wanted, "acme")
+    assert not objects.apply_list(session, kind, group, wanted, "acme")
+    found = network.read_distributed(session, group)
+    assert found is not None and [one.comments for one in found.rules][:1] == ["r1"]
 
 
 def test_load_balancers(lab: Lab, session: Session) -> None:

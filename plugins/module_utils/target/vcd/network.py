@@ -611,6 +611,70 @@ def vdc_groups(session: Session) -> list[Json]:
     return query.listed(session, "vdcGroups", "cannot list the VDC groups")
 
 
+def ensure_vdc_group(
+    session: Session, name: str, vdc_id: str, *, description: str = "", dry_run: bool = False
+) -> tuple[str, ChangeSet]:
+    """(id, what changed) of the VDC group that a VDC is in; one of its own is made where it is in none.
+
+    A distributed firewall, and networks that several VDCs share, are a group's.
+    """
+    what = f"cannot make the VDC group {name}"
+    there = vdc_groups(session)
+    for one in there:
+        inside = [wire.ref(member.get("vdcRef"))[0] for member in wire.objects(one.get("participatingOrgVdcs"))]
+        if vdc_id in inside:
+            return wire.string(one.get("id")), ChangeSet()
+    if any(wire.string(one.get("name")) == name for one in there):
+        raise Conflict(what, cause="there is one of that name, and the VDC is not in it")
+    where = [("_context", "LOCAL"), ("_context", vdc_id)]
+    candidates = query.listed(session, "vdcGroups/networkingCandidateVdcs", what, where=where)
+    mine = next((one for one in candidates if wire.string(one.get("id")) == vdc_id), None)
+    if mine is None:
+        raise NotFound(
+            what, cause="the VDC cannot be in a group", hint="Ask Orange: it may have no networks of its own."
+        )
+    after = {"name": name, "vdcs": [wire.string(mine.get("name"))]}
+    changes = ChangeSet((Change("create", "VDC group", name, None, after),))
+    if dry_run:
+        return "", changes
+    body = {
+        "name": name,
+        "description": description,
+        "orgId": wire.ref(mine.get("orgRef"))[0],
+        "type": "LOCAL",
+        "networkProviderType": "NSX_T",
+        "participatingOrgVdcs": [
+            {
+                "vdcRef": {"id": vdc_id},
+                "siteRef": mine.get("siteRef"),
+                "orgRef": mine.get("orgRef"),
+                "faultDomainTag": mine.get("faultDomainTag"),
+                "networkProviderScope": mine.get("networkProviderScope"),
+            }
+        ],
+    }
+    made = objects.create(session, "vdcGroups", body, what)
+    if not made:
+        found = [one for one in vdc_groups(session) if wire.string(one.get("name")) == name]
+        made = wire.string(found[0].get("id")) if found else ""
+    return made, changes
+
+
+def give_edge(session: Session, edge_id: str, group_id: str, *, dry_run: bool = False) -> ChangeSet:
+    """Have an edge belong to a VDC group (its id), so that the group's networks are behind it; what changed."""
+    what = f"cannot give the edge {edge_id} to the VDC group"
+    with session.lock("edge", edge_id):
+        current = session.get(f"edgeGateways/{edge_id}", what)
+        owner = wire.ref(current.get("ownerRef"))[0]
+        if owner == group_id:
+            return ChangeSet()
+        change = Change("update", "edge", wire.string(current.get("name")), {"owner": owner}, {"owner": group_id})
+        if not dry_run:
+            body = {**current, "ownerRef": {"id": group_id}}
+            tasks.run(session, "PUT", cloudapi(f"edgeGateways/{edge_id}"), what, body=body, ok=(200, 202, 204))
+    return ChangeSet((change,))
+
+
 def enable_distributed(session: Session, group_id: str, *, dry_run: bool = False) -> ChangeSet:
     """Have the distributed firewall of a VDC group on, with its default policy; what changed."""
     what = f"cannot switch the distributed firewall of {group_id} on"

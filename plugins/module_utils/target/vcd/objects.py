@@ -32,7 +32,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.client import Session, cloudapi
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Json
 
-_STAMP = re.compile(r"\s*\[cloudexit (\S{1,64}) ([0-9a-f]{8})\]\s*$")
+_STAMP = re.compile(r"\s*\[cloudexit ([A-Za-z0-9%._~-]{1,600}) ([0-9a-f]{8})\]\s*$")
 
 Shown = Mapping[str, Any]
 """What of an object is compared and shown: plain values, sorted where order means nothing."""
@@ -54,13 +54,13 @@ def digest(shown: Shown) -> str:
 def stamped(text: str, tenant: str, shown: Shown) -> str:
     """A text that ends with the stamp of what is written."""
     plain = unstamped(text)
-    return f"{plain} [cloudexit {tenant} {digest(shown)}]".strip()
+    return f"{plain} [cloudexit {urllib.parse.quote(tenant, safe='')} {digest(shown)}]".strip()
 
 
 def stamp_of(text: object) -> Stamp | None:
     """The stamp that a text ends with."""
     found = _STAMP.search(wire.string(text))
-    return Stamp(found[1], found[2]) if found else None
+    return Stamp(urllib.parse.unquote(found[1]), found[2]) if found else None
 
 
 def unstamped(text: object) -> str:

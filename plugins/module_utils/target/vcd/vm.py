@@ -9,9 +9,10 @@ names the workload from the first moment on.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Mapping, Sequence
+import urllib.parse
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +50,9 @@ CUSTOMIZATION = "application/vnd.vmware.vcloud.guestCustomizationSection+xml"
 UNDEPLOY = "application/vnd.vmware.vcloud.undeployVAppParams+xml"
 POWER = {3: "suspended", 4: "on", 8: "off"}
 FIRMWARE_SINCE = "37.1"
+READERS = 6
 _KIND_OF = {number: name for name, number in specs.ADAPTERS.items()} | {"2": "buslogic"}
-_STAMP = re.compile(r"\[cloudexit ([^\s/\]]+)/([^\s\]]+)\]")
+_STAMP = re.compile(r"\[cloudexit ([A-Za-z0-9%._~-]+)/([A-Za-z0-9%._~-]+)\]")
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,12 @@ class Vm:
     def stamped(self) -> tuple[str, str] | None:
         """(tenant, source id) that its description names."""
         found = _STAMP.search(self.description)
-        return (found[1], found[2]) if found else None
+        return (urllib.parse.unquote(found[1]), urllib.parse.unquote(found[2])) if found else None
 
 
 def stamp(marks: Marks) -> str:
     """What the description of a machine of ours ends with."""
-    return f"[cloudexit {marks.tenant}/{marks.source_id}]"
+    return f"[cloudexit {urllib.parse.quote(marks.tenant, safe='')}/{urllib.parse.quote(marks.source_id, safe='')}]"
 
 
 def of(tree: xml.Tree) -> Vm:
@@ -235,23 +237,43 @@ def set_marks(session: Session, vm: Vm, marks: Marks, extra: Mapping[str, str] |
     return bool(changed)
 
 
+def everything(session: Session, *, vdc: str = "", skip: Collection[str] = ()) -> list[tuple[Vm, dict[str, str]]]:
+    """All machines that the session sees (in a VDC, by its href) with their metadata, by name; some at a time.
+
+    skip: ids of those that are not read. What goes away meanwhile is left out.
+    """
+    what = "cannot list the machines"
+    rows = query.records(session, "vm", what, where={"isVAppTemplate": "false"})
+    wanted = [
+        row.get("href", "")
+        for row in rows
+        if (not vdc or tasks.uuid_of(row.get("vdc", "")) in ("", tasks.uuid_of(vdc)))
+        and tasks.uuid_of(row.get("href", "")) not in skip
+    ]
+
+    def whole(href: str) -> tuple[Vm, dict[str, str]] | None:
+        try:
+            found = get(session, href)
+            return found, marks_of(session, found)
+        except (NotFound, Refused) as error:
+            reason = wire.said(error)
+            if reason is None or reason.status not in (403, 404):
+                raise
+            return None
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = [one for one in pool.map(whole, wanted) if one is not None]
+    return sorted(found, key=lambda pair: (pair[0].name, pair[0].uuid))
+
+
 def find(session: Session, marks: Marks, among: Sequence[Vm], *, vdc: str = "") -> tuple[Vm, dict[str, str]] | None:
     """The machine with these marks, and its metadata: first among those given (of the vApp of its plan), then, with a
     VDC (its href), everywhere in it. Raises Conflict when several have them.
     """
     found = [(vm, entries) for vm, entries in _marked(session, among) if marks.owns(metadata.marks(entries))]
     if not found and vdc:
-        what = f"cannot look for the machine of {marks.source_id}"
-        seen = {vm.uuid for vm in among}
-        rows = query.records(session, "vm", what, where={"isVAppTemplate": "false"})
-        mine = [row.get("href", "") for row in rows if tasks.uuid_of(row.get("vdc", "")) in ("", tasks.uuid_of(vdc))]
-        for href in mine:
-            if tasks.uuid_of(href) not in seen:
-                with contextlib.suppress(NotFound, Refused):
-                    vm = get(session, href)
-                    entries = marks_of(session, vm)
-                    if marks.owns(metadata.marks(entries)):
-                        found.append((vm, entries))
+        rest = everything(session, vdc=vdc, skip={vm.uuid for vm in among})
+        found = [(vm, entries) for vm, entries in rest if marks.owns(metadata.marks(entries))]
     if len(found) > 1:
         names = ", ".join(sorted(f"{vm.name} ({vm.uuid})" for vm, dummy in found))
         raise Conflict(
@@ -263,8 +285,7 @@ def find(session: Session, marks: Marks, among: Sequence[Vm], *, vdc: str = "") 
 
 
 def _marked(session: Session, vms: Sequence[Vm]) -> list[tuple[Vm, dict[str, str]]]:
-    """Machines with their metadata; where a description names its workload first, since it is the likely one."""
-    return [(vm, marks_of(session, vm)) for vm in sorted(vms, key=lambda vm: vm.stamped() is None)]
+    return [(vm, marks_of(session, vm)) for vm in vms]
 
 
 # -- sections that are sent

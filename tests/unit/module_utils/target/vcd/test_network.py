@@ -20,7 +20,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Refused,
     Unreachable,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import locks, network, objects
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.marks import Marks
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import locks, network, objects, vm
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import xml as vxml
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.objects import Wanted
 from tests.unit.module_utils.target.vcd.fake import (
     TASK,
@@ -74,6 +76,16 @@ def test_what_is_missing_is_made_and_known_again() -> None:
     assert objects.unstamped(body["description"]) == "group web of acme"
     there = {**body, "id": "urn:1", "ownerRef": {"id": EDGE, "name": "edge"}, "status": "REALIZED"}
     assert not objects.plan(network.GROUPS, [there], [want], "acme")
+
+
+@pytest.mark.parametrize("tenant", ["a b", "é/ü", "x] y", "[cloudexit other 12345678]", "%20"])
+def test_a_stamp_carries_any_tenant(tenant: str) -> None:
+    text = objects.stamped("text [x]", tenant, {"a": 1})
+    found = objects.stamp_of(text)
+    assert found is not None and found.tenant == tenant and objects.unstamped(text) == "text [x]"
+    assert objects.stamped(text, tenant, {"a": 1}) == text
+    node = vxml.el("Vm", vxml.el("Description", f"Moved {vm.stamp(Marks(tenant, 'id 1'))}"))
+    assert vm.of(vxml.parse(vxml.render(node), "x")).stamped() == (tenant, "id 1")
 
 
 def test_addresses_are_compared_by_what_they_mean() -> None:

@@ -12,9 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
-from typing import TypeVar
-
-import requests
+from typing import TYPE_CHECKING
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     AuthFailed,
@@ -27,7 +25,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.login import Credentials, Login
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Answer, Json, Pace, Wire
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    import requests
+
 
 CLOUDAPI = "/cloudapi/1.0.0"
 TRIES = 4

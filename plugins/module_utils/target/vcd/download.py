@@ -16,9 +16,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable
 from types import TracebackType
-from typing import IO, Any
-
-import requests
+from typing import IO, TYPE_CHECKING, Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
@@ -30,6 +28,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.client import Session
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.ovf import PackageDisk
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Answer
+
+if TYPE_CHECKING:
+    import requests
 
 TRIES = 8
 _PIECE = 1 << 20

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import email.utils
 import http.cookiejar
+import importlib
 import json
 import random
 import re
@@ -19,11 +20,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import requests
-import requests.adapters
-import requests.auth
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     AuthFailed,
@@ -39,6 +36,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.names import printable
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import xml
 
+if TYPE_CHECKING:
+    import requests
+
 MAX_ANSWER = xml.MAX_BYTES
 USER_AGENT = "cloudexit.flexible_engine"
 BUSY = "BUSY_ENTITY"
@@ -47,6 +47,23 @@ _REQUEST_ID = re.compile(r"^\s*\[\s*[0-9A-Za-z-]{8,}\s*\]\s*")
 _TASK = re.compile(r"task[^0-9a-f]{0,20}([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", re.I)
 
 Json: TypeAlias = "dict[str, Any]"
+
+
+class MissingLibrary(CloudExitError):
+    """A Python package that this act needs is not installed."""
+
+
+def load() -> Any:
+    """The `requests` package, imported when it is first needed. Raises MissingLibrary with the name to install."""
+    try:
+        importlib.import_module("requests.adapters")
+        return importlib.import_module("requests")
+    except ImportError as error:
+        raise MissingLibrary(
+            "cannot talk to Cloud Director",
+            cause="the Python package requests is not installed for this interpreter",
+            hint="Install it with: pip install 'requests>=2.31,<3'",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -221,11 +238,9 @@ def path_of(href: str, what: str) -> str:
 # -- the connection
 
 
-class _Token(requests.auth.AuthBase):
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keeps what a .netrc file says of the host out of our headers: they are complete already."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
+    return request
 
 
 class Wire:
@@ -266,15 +281,16 @@ class Wire:
             self._open.clear()
 
     def _session(self) -> requests.Session:
-        found = getattr(self._local, "session", None)
-        if isinstance(found, requests.Session):
+        found: requests.Session | None = getattr(self._local, "session", None)
+        if found is not None:
             return found
-        session = requests.Session()
-        session.auth = _Token()
+        library = load()
+        session: requests.Session = library.Session()
+        session.auth = _as_it_is
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         session.headers.clear()
         for scheme in ("https://", "http://"):
-            session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=2, max_retries=0))
+            session.mount(scheme, library.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=2, max_retries=0))
         self._local.session = session
         with self._guard:
             self._open.append(session)
@@ -302,7 +318,7 @@ class Wire:
                     self._read(response, what, limit),
                     what,
                 )
-            except (requests.RequestException, OSError) as error:
+            except OSError as error:  # those of requests are
                 raise unreachable(error, what) from error
             finally:
                 response.close()
@@ -334,7 +350,7 @@ class Wire:
                 stream=True,
                 verify=self._verify,
             )
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:  # those of requests are
             raise unreachable(error, what) from error
 
     def _read(self, response: requests.Response, what: str, limit: int) -> bytes:
@@ -361,27 +377,29 @@ class Wire:
 
 def _not_sent(error: BaseException) -> bool:
     """Whether the request certainly never left: the connection was not made."""
-    if isinstance(error, requests.ConnectTimeout):
+    kinds = load().exceptions
+    if isinstance(error, kinds.ConnectTimeout):
         return True
     text = repr(error)
-    return isinstance(error, requests.ConnectionError) and ("NewConnectionError" in text or "NameResolution" in text)
+    return isinstance(error, kinds.ConnectionError) and ("NewConnectionError" in text or "NameResolution" in text)
 
 
 def unreachable(error: BaseException, what: str) -> CloudExitError:
     """The error for a request without an answer."""
     if isinstance(error, CloudExitError):
         return error
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+    kinds = load().exceptions
+    if isinstance(error, (kinds.InvalidURL, kinds.InvalidHeader)):
         return Refused(what, cause=printable(str(error)))
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in repr(error):
+    if isinstance(error, kinds.SSLError) and "CERTIFICATE_VERIFY_FAILED" in repr(error):
         return Unreachable(
             what,
             cause=f"its certificate is not trusted ({_innermost(error)})",
             hint="Give the CA that signed it as ca_file, or check that the address is right.",
         )
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, kinds.ProxyError):
         return Unreachable(what, cause=f"the proxy did not help ({_innermost(error)})", retryable=True)
-    if isinstance(error, (requests.Timeout, TimeoutError)):
+    if isinstance(error, (kinds.Timeout, TimeoutError)):
         return Unreachable(what, cause="it did not answer in time", retryable=True)
     return Unreachable(what, cause=_innermost(error), retryable=True)
 

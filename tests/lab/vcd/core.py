@@ -385,7 +385,10 @@ class Cloud:
         with self.lock:
             if task["status"] not in RUNNING:
                 return
-            self._undo(task)
+            if f"{task['do']} cancel" in EFFECTS:
+                EFFECTS[f"{task['do']} cancel"](self, task, **copy.deepcopy(task["args"]))
+            else:
+                self._undo(task)
             task.update(
                 status="aborted",
                 end=now(),

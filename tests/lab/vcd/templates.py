@@ -568,6 +568,16 @@ def _undo_import(cloud: Cloud, task: Row, ident: str) -> None:
             row["status"] = -1
 
 
+@effect("import media cancel")
+@effect("import template cancel")
+def _cancel_import(cloud: Cloud, task: Row, ident: str) -> None:
+    """An upload that is cancelled disappears with its catalog item; one that failed stays and keeps its name."""
+    with cloud.lock:
+        row = cloud.get("vapptemplate", ident) or cloud.get("media", ident)
+        if row:
+            remove_item(cloud, cloud.table("catalogitem")[row["item"]])
+
+
 @effect("import media")
 def _import_media(cloud: Cloud, task: Row, ident: str) -> None:
     with cloud.lock:

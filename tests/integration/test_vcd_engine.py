@@ -406,6 +406,54 @@ def test_what_is_configured_is_read_in_the_words_of_the_model(lab: Lab, session:
     assert any(one.name == "HTTPS" and one.known for one in found.profiles)
 
 
+def test_what_is_ours_is_made_changed_and_removed(lab: Lab, session: Session) -> None:
+    front(session)
+    edge = network.edge(session, EDGE)
+    owner = edge.owner
+    org_id = session.get("sessions/current", "x")["org"]["id"]
+    path = {kind.name: kind for kind in (network.GROUPS, network.PROFILES, network.NETWORKS)}
+
+    def read(kind: objects.Kind) -> list[Any]:
+        if kind is network.GROUPS:
+            return network.groups(session, owner)
+        if kind is network.PROFILES:
+            return network.profiles(session, owner, "TENANT")
+        return network.networks(session)
+
+    def net(dns: str) -> objects.Wanted:
+        return network.Network("back", "10.2.0.1", 24, owner, edge.id, (("10.2.0.9", "10.2.0.20"),), dns).wanted()
+
+    def ports(*numbers: str) -> objects.Wanted:
+        entries = [model.PortEntry(protocol="TCP", ports=list(numbers)), model.PortEntry(protocol="ICMPv4")]
+        return network.port_profile(model.PortProfile(name="p", entries=entries), owner, org_id)
+
+    def addresses(*texts: str) -> objects.Wanted:
+        return network.ip_set(model.AddressGroup(name="g", addresses=list(texts)), owner)
+
+    for kind, first, second in (
+        (path["firewall group"], addresses("10.0.0.1"), addresses("10.0.0.0/24", "10.1.0.1-10.1.0.9", "2001:db8::1")),
+        (path["port profile"], ports("80"), ports("443", "8000-8010")),
+        (path["network"], net("10.2.0.2"), net("10.2.0.3")),
+    ):
+        for want, action in ((first, ["create"]), (first, []), (second, ["update"]), (second, [])):
+            changes = objects.plan(kind, read(kind), [want], "acme")
+            assert [one.action for one in changes.changes] == action, (kind.name, changes)
+            objects.apply(session, kind, changes)
+        rest = [one for one in read(kind) if one["name"] == "front"]
+        keep = [network.Network("front", "10.1.0.1", 24, owner, edge.id, (("10.1.0.10", "10.1.0.50"),)).wanted()]
+        gone = objects.plan(kind, read(kind), keep if rest else [], "acme", remove=True)
+        assert [one.action for one in gone.changes] == ["delete"]
+        objects.apply(session, kind, gone)
+        assert not objects.plan(kind, read(kind), keep if rest else [], "acme", remove=True)
+    for hop, action in (("10.1.0.9", "create"), ("10.1.0.8", "update")):
+        want = network.Route("r", "172.20.0.0/16", hop).wanted()
+        made = network.apply_on_edge(session, edge.id, network.route_kind(edge.id), [want], "acme")
+        assert [one.action for one in made.changes] == [action]
+    assert network.apply_on_edge(session, edge.id, network.route_kind(edge.id), [], "acme", remove=True)
+    network.settled(session, edge.id)
+    assert network.used_addresses(session, edge.id) == []
+
+
 def test_a_vdc_gets_a_group_its_edge_and_a_distributed_firewall(lab: Lab, session: Session) -> None:
     place = org.vdc(session, "acme-lone")
     edge = network.edge(session, "tn01e02ocb0001234spt102")

@@ -55,6 +55,7 @@ class Session:
         self._login = Login("")
         self._logins = 0
         self._closed = False
+        self._refused: AuthFailed | None = None
         self._used = 0.0
         what = f"cannot reach the Cloud Director at {self.host}"
         answer = self._answered(
@@ -120,9 +121,16 @@ class Session:
         self._used = self.pace.now()
 
     def _log_in_again(self, seen: int) -> None:
+        """Log in again, unless another thread did. What is refused once is not tried again: it would lock the user."""
         with self._guard:
+            if self._refused is not None:
+                raise self._refused
             if self._logins == seen and not self._closed:
-                self._log_in()
+                try:
+                    self._log_in()
+                except AuthFailed as error:
+                    self._refused = error
+                    raise
 
     def close(self) -> None:
         """Log out and drop the connections; never raises."""

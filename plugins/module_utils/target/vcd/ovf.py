@@ -242,7 +242,7 @@ def disks(data: bytes, what: str, *, system: str = "") -> list[PackageDisk]:
     if len(systems) != 1:
         raise Conflict(what, cause=f"the descriptor has {len(systems)} machines of that name")
     found: list[PackageDisk] = []
-    items = [one for one in xml.walk(systems[0], "Item")]
+    items = list(xml.walk(systems[0], "Item"))
     controllers = {xml.text(one, "InstanceID"): _controller(one) for one in items}
     for item in items:
         if xml.text(item, "ResourceType") != "17":

@@ -237,6 +237,29 @@ def test_a_session_that_ended_is_opened_again_once(fake: Fake) -> None:
         assert fake.tokens == 3
 
 
+def test_a_password_that_is_refused_later_is_not_tried_again_and_again(fake: Fake) -> None:
+    fake.routes["GET /api/org"] = Reply(401)
+    with logged_in(fake) as session:
+        fake.users = {}
+        for dummy in range(3):
+            with pytest.raises(AuthFailed, match="joe@acme"):
+                session.read("/api/org", "x")
+    assert [one.line for one in fake.asked].count("POST /cloudapi/1.0.0/sessions") == 2
+
+
+def test_an_answer_that_drips_is_not_waited_for(fake: Fake) -> None:
+    clock = Clock()
+
+    def drip() -> Iterator[bytes]:
+        for dummy in range(10_000):
+            clock.time += 30
+            yield b"<a>" * 30_000
+
+    fake.routes["POST /api/x"] = Reply(200, stream=drip)
+    with logged_in(fake, clock) as session, pytest.raises(Timeout, match="did not end"):
+        session.call("POST", "/api/x", "cannot read")
+
+
 def test_many_threads_log_in_again_once(fake: Fake) -> None:
     fake.routes["GET /api/org"] = lambda asked: (
         xml("<Org/>") if "token-2-" in asked.headers["authorization"] else Reply(401)

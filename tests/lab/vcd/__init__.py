@@ -9,6 +9,6 @@ For one test alone: ``serve(folder)`` of tests.lab.vcd.make, in this process.
 
 from __future__ import annotations
 
-from .service import Control, ControlError, calls, down, packages, reset, restore, save, up
+from .service import Control, ControlError, calls, down, packages, reset, restore, save, through_edge, up
 
-__all__ = ["Control", "ControlError", "calls", "down", "packages", "reset", "restore", "save", "up"]
+__all__ = ["Control", "ControlError", "calls", "down", "packages", "reset", "restore", "save", "through_edge", "up"]

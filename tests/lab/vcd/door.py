@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from .core import ApiError, new_id
+from .packets import packet
 from .web import Answer, Request, json_answer, route
 from .workloads import tell, views
 
@@ -55,6 +56,21 @@ def vms(request: Request) -> Answer:
         while since is not None and cloud.version == int(since) and time.time() < until:
             cloud.changed.wait(max(0.01, until - time.time()))
         return json_answer({"version": cloud.version, "vms": views(cloud)})
+
+
+@route("GET", "/_lab/packet", "lab")
+def fate(request: Request) -> Answer:
+    """What happens to a packet: source, target, protocol (TCP), port."""
+    asked = request.query
+    with request.cloud.lock:
+        found = packet(
+            request.cloud,
+            asked["source"],
+            asked["target"],
+            asked.get("protocol", "TCP"),
+            int(asked.get("port", 0)),
+        )
+    return json_answer(found)
 
 
 @route("PUT", "/_lab/vms/{ident}/{what:guest|power}", "lab")

@@ -805,7 +805,7 @@ def associated(request: Request, ident: str) -> Answer:
         parents = {n["name"]: n["parent"] for n in vapp["networks"]}
         hit = any(parents.get(n["network"]) in wanted for n in vm["nics"] if parents.get(n["network"]))
         for criterion in row["vmCriteria"] or []:
-            hit = hit or all(_criterion(cloud, vm, r) for r in criterion.get("rules") or [])
+            hit = hit or all(meets(cloud, vm, r) for r in criterion.get("rules") or [])
         if hit:
             found.append(
                 {
@@ -818,7 +818,8 @@ def associated(request: Request, ident: str) -> Answer:
     return listed(request, found)
 
 
-def _criterion(cloud: Cloud, vm: Row, rule: Row) -> bool:
+def meets(cloud: Cloud, vm: Row, rule: Row) -> bool:
+    """Whether a VM meets a rule of a criterion."""
     tags = [t for t, vms in cloud.table("tag").items() if vm["id"] in vms["vms"]]
     values = [vm["name"]] if rule.get("attributeType") == "VM_NAME" else tags
     wanted = str(rule.get("attributeValue", ""))

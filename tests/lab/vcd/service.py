@@ -127,9 +127,27 @@ class Control:
         """Change a row behind everybody's back."""
         return dict(self.call("PATCH", f"/state/{kind}/{ident}", values))
 
+    def packet(self, source: str, target: str, port: int = 0, protocol: str = "TCP") -> dict[str, Any]:
+        """What NAT and firewalls do with the first packet of a connection: passes, address, port, mac, vm, met."""
+        query = urllib.parse.urlencode({"source": source, "target": target, "port": port, "protocol": protocol})
+        return dict(self.call("GET", f"/packet?{query}"))
+
     def foreign(self, edge: str, firewall: int = 0, nat: int = 0) -> None:
         """Put rules of somebody else on an edge, by name."""
         self.call("POST", f"/foreign/{urllib.parse.quote(edge)}", {"firewall": firewall, "nat": nat})
+
+
+def through_edge(instance: Instance, target: str, port: int, source: str = "192.0.2.1") -> tuple[str, int] | None:
+    """Where on this machine a connection from outside to a public address ends: what NAT and the firewalls of the
+    Cloud Director say, then the guest's port in the lab's hypervisor. None when it does not pass.
+    """
+    from tests.lab.hypervisor import ports
+
+    found = Control(instance).packet(source, target, port)
+    if not found["passes"] or not found["mac"]:
+        return None
+    forwarded = ports(instance, "target", found["mac"]).get(int(found["port"]))
+    return (HOST, forwarded) if forwarded else None
 
 
 def packages() -> list[str]:

@@ -758,6 +758,77 @@ class TestFirewall:
         assert "add" not in {link.get("rel") for link in reader.get(vdc(reader)).xml().findall("Link")}
 
 
+class TestPackets:
+    def test_the_fate_of_a_packet(self, server: Server, client: Plain, control: Control, machine: Path) -> None:
+        edge = by_name(client, "edgeGateways", seed.EDGE)
+        owner = edge["ownerRef"]
+        net = routed(client)
+        control.patch("gateway", edge["id"].rpartition(":")[2], public=["198.51.100.10"])
+        address = f"{client.url}/api/network/{net.rpartition(':')[2]}"
+        nets = (
+            '<NetworkConfigSection><ovf:Info/><NetworkConfig networkName="net"><Configuration>'
+            f'<ParentNetwork href="{address}"/><FenceMode>bridged</FenceMode></Configuration></NetworkConfig>'
+            "</NetworkConfigSection>"
+        )
+        vapp = make_vapp(client, vdc(client), upload(client, catalog(client), machine), nets=nets)
+        vm = first_vm(client, vapp)
+        section = (
+            f"<NetworkConnectionSection {NS}><ovf:Info/>"
+            "<PrimaryNetworkConnectionIndex>0</PrimaryNetworkConnectionIndex>"
+            '<NetworkConnection network="net"><NetworkConnectionIndex>0</NetworkConnectionIndex>'
+            "<IsConnected>true</IsConnected><IpAddressAllocationMode>POOL</IpAddressAllocationMode></NetworkConnection>"
+            "</NetworkConnectionSection>"
+        )
+        client.done(client.call("PUT", f"{vm}/networkConnectionSection/", section, "vcloud.networkConnectionSection"))
+        outside, public, inside = "192.0.2.7", "198.51.100.10", "10.9.1.10"
+        assert control.packet(outside, public, 8080)["met"] == ["no NAT rule"]
+
+        def group(name: str, *addresses: str) -> list[dict[str, str]]:
+            body = {"name": name, "ownerRef": owner, "typeValue": "IP_SET", "ipAddresses": list(addresses)}
+            task = client.done(client.call("POST", f"{V1}/firewallGroups/", body))
+            return [{"id": str(task.find("Owner").get("id"))}]  # type: ignore[union-attr]
+
+        ports = {
+            "name": "p80",
+            "scope": "TENANT",
+            "contextEntityId": owner["id"],
+            "applicationPorts": [{"protocol": "TCP", "destinationPorts": ["80"]}],
+        }
+        task = client.done(client.call("POST", f"{V1}/applicationPortProfiles/", ports))
+        profile = {"id": str(task.find("Owner").get("id"))}  # type: ignore[union-attr]
+        nat = {
+            "name": "n",
+            "type": "DNAT",
+            "externalAddresses": public,
+            "internalAddresses": inside,
+            "dnatExternalPort": "8080",
+            "applicationPortProfile": profile,
+        }
+        client.done(client.call("POST", f"{V1}/edgeGateways/{edge['id']}/nat/rules", nat))
+        found = control.packet(outside, public, 8080)
+        assert (found["passes"], found["met"]) == (False, ["NAT n", "edge default_rule"])
+        rule = {"name": "in", "actionValue": "ALLOW", "direction": "IN", "ipProtocol": "IPV4",
+                "destinationFirewallGroups": group("web", inside), "applicationPortProfiles": [profile]}  # fmt: skip
+        url = f"{V1}/edgeGateways/{edge['id']}/firewall/rules"
+        client.done(client.call("PUT", url, {"userDefinedRules": [rule]}))
+        found = control.packet(outside, public, 8080)
+        assert (found["passes"], found["address"], found["port"], found["vm"]) == (True, inside, 80, "machine")
+        assert not control.packet(outside, public, 8081)["passes"]
+        assert not control.packet(inside, outside, 443)["passes"]  # out: the default of the edge
+        dfw = f"{V1}/vdcGroups/{owner['id']}/dfwPolicies/default/rules"
+        default = client.get(dfw).json()["values"]
+        drop = {
+            "name": "not from there",
+            "actionValue": "DROP",
+            "direction": "IN",
+            "ipProtocol": "IPV4",
+            "sourceFirewallGroups": group("them", "192.0.2.0/28"),
+        }
+        client.done(client.call("PUT", dfw, {"values": [drop, *default]}))
+        assert control.packet(outside, public, 8080)["met"] == ["NAT n", "edge in", "distributed IN not from there"]
+        assert control.packet("192.0.2.77", public, 8080)["passes"]
+
+
 class TestOrange:
     @pytest.fixture(params=["/infrapicustomerproxy/v2.0", "/api/customers/v2.0"])
     def orange(self, server: Server, request: pytest.FixtureRequest) -> tuple[Plain, str]:

@@ -36,6 +36,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Unreachable,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.marks import Marks
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.equivalence import compare
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.firewall import translate
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import (
     balancer,
     client,
@@ -513,6 +515,70 @@ def test_named_disks_and_snapshots(lab: Lab, session: Session, disks: list[Disk]
     assert disk.snapshot(session, machine) is not None
     disk.revert(session, machine)
     assert disk.drop(session, machine) and disk.snapshot(session, machine) is None
+
+
+# -- the firewall of a tenant, translated, configured, read back, proven
+
+
+def source_firewall() -> model.SourceFirewall:
+    def rule(identity: str, **more: Any) -> model.SourceRule:
+        return model.SourceRule(id=identity, **{"side": "ingress", "protocol": 6, **more})
+
+    everything = model.SourceRule(id="out", side="egress")
+    groups = [
+        model.SourceGroup(
+            id="g1",
+            name="web",
+            rules=[rule("r1", first=80, last=80), rule("r2", first=443, last=443, remote="192.0.2.0/24"), everything],
+        ),
+        model.SourceGroup(id="g2", name="db", rules=[rule("r3", first=5432, last=5440, remote_group="g1")]),
+    ]
+    ports = [
+        model.SourcePort(id="p1", name="web-1", addresses=["10.1.0.10"], groups=["g1"]),
+        model.SourcePort(id="p2", name="web-2", addresses=["10.1.0.11"], groups=["g1"]),
+        model.SourcePort(id="p3", name="db-1", addresses=["10.1.0.20"], groups=["g2"]),
+    ]
+    return model.SourceFirewall(groups=groups, ports=ports)
+
+
+def test_a_firewall_is_configured_and_what_is_read_back_means_the_same(lab: Lab, session: Session) -> None:
+    lab.door("POST", f"foreign/{EDGE}", {"firewall": 20})
+    gateway = network.edge(session, EDGE)
+    place = network.place_of(session, gateway)
+    network.enable_distributed(session, place.group)
+    source = source_firewall()
+    system = [one for one in network.port_profiles(network.profiles(session, place.context)) if one.scope == "SYSTEM"]
+    made = translate(source, prefix="acme", edge="none", inside=["10.1.0.0/24"], system=system)
+    before = lab.writes()
+    shown = network.apply_firewall(session, place, made.target, "acme", dry_run=True)
+    assert shown and lab.writes() == before
+    assert network.apply_firewall(session, place, made.target, "acme").diff() == shown.diff()
+    assert "urn:" not in json.dumps(shown.diff())
+    before = lab.writes()
+    assert not network.apply_firewall(session, place, made.target, "acme")
+    assert lab.writes() == before
+
+    def verdict() -> Any:
+        read = network.read_firewall(session, edge_id=gateway.id, group_id=place.group, inside=["10.1.0.0/24"])
+        return compare(source, replace(read, edge=None), accepted=made.deviations)
+
+    assert verdict().equal, verdict().differences
+    rules = objects.read_list(session, network.distributed_rules(place.group), "x")
+    loose = [{**rules[0], "sourceFirewallGroups": None, "applicationPortProfiles": None}, *rules[1:]]
+    path = f"/cloudapi/1.0.0/{network.distributed_rules(place.group).path}"
+    session.call("PUT", path, "cannot loosen", body={"values": loose})
+    deadline = time.monotonic() + 10
+    while objects.read_list(session, network.distributed_rules(place.group), "x") == rules:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not verdict().equal
+    with pytest.raises(Conflict, match="edited by somebody"):
+        network.apply_firewall(session, place, made.target, "acme")
+    network.apply_firewall(session, place, made.target, "acme", overwrite=True)
+    assert verdict().equal
+    empty = replace(made.target, groups=[], profiles=[], distributed=model.Distributed(), edge=None)
+    network.apply_firewall(session, place, empty, "acme")
+    assert [one["name"] for one in network.groups(session, place.owner) if not one["name"].startswith("theirs")] == []
 
 
 # -- sessions, rights, Orange

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
@@ -816,3 +816,122 @@ def _shown_route(one: Json) -> Shown:
 def route_kind(edge_id: str) -> Kind:
     """The static routes of an edge."""
     return Kind("static route", f"edgeGateways/{edge_id}/routing/staticRoutes", _shown_route)
+
+
+# -- a whole firewall
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a firewall is: the edge, the VDC group ("" for none), and the organisation, all as URNs.
+
+    context: the VDC or VDC group that port profiles are for.
+    """
+
+    edge: str
+    group: str
+    context: str
+    org: str
+
+    @property
+    def owner(self) -> str:
+        """Whose the IP sets are."""
+        return self.group or self.edge
+
+
+def place_of(session: Session, gateway: EdgeGateway) -> Place:
+    """The place of an edge: with a VDC group where one owns it."""
+    org = wire.ref(session.get("sessions/current", "cannot read the session").get("org"))[0]
+    group = gateway.owner if ":vdcGroup:" in gateway.owner else ""
+    return Place(gateway.id, group, gateway.owner, org)
+
+
+def apply_firewall(
+    session: Session,
+    place: Place,
+    wanted: model.TargetFirewall,
+    tenant: str,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> ChangeSet:
+    """Have IP sets, port profiles and rules of both firewalls as wanted; what changed, with names instead of ids.
+
+    First what rules name is made or changed, then the rules, then what no rule names any more goes. What is in `wanted`
+    as `distributed` or `edge` None is left alone. Port profiles of the system are used and never made. Conflicts of any
+    part are raised before anything is changed. dry_run: nothing is.
+    """
+    with session.lock("firewall", place.owner):
+        return _apply_firewall(session, place, wanted, tenant, overwrite, dry_run)
+
+
+def _apply_firewall(
+    session: Session, place: Place, wanted: model.TargetFirewall, tenant: str, overwrite: bool, dry_run: bool
+) -> ChangeSet:
+    groups_now, profiles_now = groups(session, place.owner), profiles(session, place.context)
+    own_profiles = [one for one in profiles_now if wire.string(one.get("scope")) == "TENANT"]
+    sets = [ip_set(one, place.owner) for one in wanted.groups]
+    ports = [port_profile(one, place.context, place.org) for one in wanted.profiles if one.scope == "TENANT"]
+    parts = [(GROUPS, groups_now, sets), (PROFILES, own_profiles, ports)]
+    plans = [
+        (kind, objects.plan(kind, now, want, tenant, remove=True, overwrite=overwrite)) for kind, now, want in parts
+    ]
+    total = ChangeSet()
+    for dummy, changes in plans:
+        total += changes
+    names = {wire.string(one.get("id")): wire.string(one.get("name")) for one in (*groups_now, *profiles_now)}
+    ids = {name: identity for identity, name in names.items()}
+    missing = {one.name: one.name for one in (*sets, *ports) if one.name not in ids}
+    lists = _lists(place, wanted, {**ids, **missing})
+    for kind, rules in lists:
+        current = objects.read_list(session, kind, f"cannot read the {kind.name}s")
+        total += objects.plan_list(kind, current, rules, tenant, overwrite=overwrite).changes
+    shown = ChangeSet(tuple(_readable(one, names) for one in total.changes), total.conflicts)
+    shown.refuse_conflicts(f"cannot change the firewall of {tenant}")
+    if dry_run or not shown:
+        return shown
+    for kind_of, changes in plans:
+        kept = tuple(one for one in changes.changes if one.action != "delete")
+        ids |= {name: made for name, made in objects.apply(session, kind_of, ChangeSet(kept)).items() if made}
+    if set(missing) - set(ids):
+        ids |= {wire.string(one.get("name")): wire.string(one.get("id")) for one in groups(session, place.owner)}
+        found = profiles(session, place.context, "TENANT")
+        ids |= {wire.string(one.get("name")): wire.string(one.get("id")) for one in found}
+    for kind, rules in _lists(place, wanted, ids):
+        objects.apply_list(
+            session,
+            kind,
+            place.edge if kind.mark == "name" else place.group,
+            rules,
+            tenant,
+            overwrite=overwrite,
+        )
+    for kind_of, changes in plans:
+        gone = tuple(one for one in changes.changes if one.action == "delete")
+        objects.apply(session, kind_of, ChangeSet(gone))
+    return shown
+
+
+def _lists(place: Place, wanted: model.TargetFirewall, ids: Mapping[str, str]) -> list[tuple[Ordered, list[Wanted]]]:
+    found: list[tuple[Ordered, list[Wanted]]] = []
+    if wanted.distributed is not None and place.group:
+        rules = [rule(one, ids, distributed=True) for one in wanted.distributed.rules]
+        found.append((distributed_rules(place.group), rules))
+    if wanted.edge is not None:
+        rules = [rule(one, ids, distributed=False) for one in wanted.edge.rules]
+        found.append((edge_rules(place.edge), rules))
+    return found
+
+
+def _readable(change: Change, names: Mapping[str, str]) -> Change:
+    """The same with names instead of ids."""
+
+    def said(shown: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if shown is None:
+            return None
+        return {
+            key: [names.get(one, one) for one in value] if isinstance(value, list) else value
+            for key, value in shown.items()
+        }
+
+    return replace(change, before=said(change.before), after=said(change.after))

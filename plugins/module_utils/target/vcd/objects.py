@@ -200,13 +200,21 @@ def item(path: str, identity: str) -> str:
 
 
 def create(session: Session, path: str, body: Shown, what: str) -> str:
-    """Create an object; its id where the server names it: in the body, or as the owner of the task. "" otherwise."""
+    """Create an object; its id where the server names it: in the body, as owner of the task, in its details; else "".
+
+    The owner of the task of a NAT rule or a route is its edge, which is in the path.
+    """
     answer, done = tasks.run(session, "POST", cloudapi(f"{path.rstrip('/')}/"), what, body=dict(body))
     if answer.body.strip():
         found = wire.string(answer.json().get("id"))
         if found:
             return found
-    return next((task.owner for task in done if task.owner), "")
+    for task in done:
+        if task.owner and task.owner not in path:
+            return task.owner
+        if tasks.UUID.fullmatch(task.details):  # of static routes
+            return task.details
+    return ""
 
 
 def remove(session: Session, path: str, what: str) -> bool:

@@ -161,6 +161,15 @@ def test_creating_gives_the_id_of_the_owner_of_the_task(fake: Fake) -> None:
     assert fake.last("POST /cloudapi/1.0.0/firewallGroups/").json()["ipAddresses"] == ["10.0.0.1"]
 
 
+def test_the_id_of_a_route_is_in_the_details_of_its_task(fake: Fake) -> None:
+    path = f"edgeGateways/{EDGE}/routing/staticRoutes"
+    fake.routes[f"POST /cloudapi/1.0.0/{path}/"] = ACCEPTED
+    for details, found in ((TASK, TASK), ("done", "")):
+        fake.routes[f"GET /api/task/{TASK}"] = xml(task(owner=EDGE, details=details))
+        with logged_in(fake) as session:
+            assert objects.create(session, path, {}, "cannot make") == found
+
+
 # -- lists of rules
 
 

@@ -20,10 +20,23 @@ import pytest
 from tests.lab.vcd import Control, seed, vmdk
 from tests.lab.vcd.conform import write_machine
 from tests.lab.vcd.make import serve
-from tests.lab.vcd.plain import NS, Plain
+from tests.lab.vcd.plain import (
+    NS,
+    V1,
+    Plain,
+    begin_upload,
+    by_name,
+    catalog,
+    first_vm,
+    make_body,
+    make_vapp,
+    routed,
+    upload,
+    vdc,
+    wait_status,
+)
 from tests.lab.vcd.web import Server
 
-V1 = "/cloudapi/1.0.0"
 CAPACITIES = (4 << 20, 1 << 20)
 
 
@@ -64,102 +77,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def vdc(client: Plain, name: str = seed.VDC) -> str:
-    said = client.get(f"/api/query?type=orgVdc&format=records&filter=name=={name}&filterEncoded=true")
-    return said.xml().find("OrgVdcRecord").get("href")  # type: ignore[union-attr, return-value]
-
-
-def catalog(client: Plain) -> str:
-    org = client.get("/api/org").xml().find("Org").get("href")  # type: ignore[union-attr]
-    address = org.replace("/api/org/", "/api/admin/org/") + "/catalogs"  # type: ignore[union-attr]
-    said = client.call("POST", address, f'<AdminCatalog {NS} name="ours"/>', "admin.catalog")
-    assert said.status == 201, said.body
-    found = str(said.xml().get("href")).replace("/admin/catalog", "/catalog")
-    client.done(said)
-    return found
-
-
-def begin_upload(client: Plain, where: str, folder: Path, name: str = "machine") -> tuple[str, dict[str, str]]:
-    """Begin an upload; the template's address and the links of its disks."""
-    body = f'<UploadVAppTemplateParams {NS} name="{name}"><Description/></UploadVAppTemplateParams>'
-    said = client.call("POST", f"{where}/action/upload", body, "vcloud.uploadVAppTemplateParams")
-    assert said.status == 201, said.body
-    template = str(said.xml().find("Entity").get("href"))  # type: ignore[union-attr]
-    shown = client.get(template).xml()
-    assert shown.get("status") == "0" and shown.find("Tasks/Task") is not None
-    link = shown.find("Files/File/Link").get("href")  # type: ignore[union-attr]
-    data = (folder / "machine.ovf").read_bytes()
-    assert client.call("PUT", str(link), data, Content_Type="text/xml").status == 200
-    files = client.get(template).xml().findall("Files/File")
-    return template, {str(f.get("name")): str(f.find("Link").get("href")) for f in files if f.find("Link") is not None}  # type: ignore[union-attr]
-
-
-def upload(client: Plain, where: str, folder: Path, name: str = "machine") -> str:
-    template, links = begin_upload(client, where, folder, name)
-    assert sorted(links) == ["disk1.vmdk", "disk2.vmdk"]
-    for file, link in links.items():
-        assert client.call("PUT", link, (folder / file).read_bytes()).status == 200
-    wait_status(client, template, "8")
-    return template
-
-
-def wait_status(client: Plain, address: str, status: str) -> Any:
-    until = time.time() + 10
-    while True:
-        shown = client.get(address).xml()
-        if shown.get("status") == status and shown.find("Tasks") is None:
-            return shown
-        if shown.get("status") == status and status in ("-1", "17"):
-            return shown
-        assert time.time() < until, shown.attrib
-        time.sleep(0.01)
-
-
-def make_vapp(client: Plain, where: str, template: str, name: str = "app", nets: str = "", items: str = "") -> str:
-    params = f"<InstantiationParams>{nets}</InstantiationParams>"
-    body = (
-        f'<InstantiateVAppTemplateParams {NS} name="{name}" deploy="false" powerOn="false"><Description>d</Description>'
-        f'{params}<Source href="{template}"/>{items}<AllEULAsAccepted>true</AllEULAsAccepted>'
-        "</InstantiateVAppTemplateParams>"
-    )
-    said = client.call("POST", f"{where}/action/instantiateVAppTemplate", body, "vcloud.instantiateVAppTemplateParams")
-    assert said.status == 201, said.body
-    client.done(said)
-    return str(said.xml().get("href"))
-
-
-def first_vm(client: Plain, vapp: str) -> str:
-    return str(client.get(vapp).xml().find("Children/Vm").get("href"))  # type: ignore[union-attr]
-
-
-def by_name(client: Plain, path: str, name: str) -> dict[str, Any]:
-    rows = client.get(f"{V1}/{path}?filter=name=={name}").json()["values"]
-    assert len(rows) == 1, rows
-    return dict(rows[0])
-
-
-def routed(client: Plain, name: str = "net", subnet: str = "10.9.1") -> str:
-    edge = by_name(client, "edgeGateways", seed.EDGE)
-    body = {
-        "name": name,
-        "ownerRef": edge["ownerRef"],
-        "networkType": "NAT_ROUTED",
-        "connection": {"routerRef": {"id": edge["id"]}, "connectionTypeValue": "INTERNAL"},
-        "subnets": {
-            "values": [
-                {
-                    "gateway": f"{subnet}.1",
-                    "prefixLength": 24,
-                    "ipRanges": {"values": [{"startAddress": f"{subnet}.10", "endAddress": f"{subnet}.11"}]},
-                }
-            ]
-        },
-    }
-    said = client.call("POST", f"{V1}/orgVdcNetworks/", body)
-    assert said.status == 202 and said.body == b""
-    return str(client.done(said).find("Owner").get("id"))  # type: ignore[union-attr]
 
 
 class TestSessions:
@@ -554,13 +471,6 @@ class TestMachines:
         task = client.task(said)
         assert task.get("status") == "error" and "no room" in task.find("Error").get("message")  # type: ignore[union-attr, operator]
         assert not server.cloud.find("vm", place="vapp")
-
-
-def make_body(name: str, nets: str, template: str, item: str) -> str:
-    return (
-        f'<InstantiateVAppTemplateParams {NS} name="{name}" deploy="false" powerOn="false"><InstantiationParams>{nets}'
-        f'</InstantiationParams><Source href="{template}"/>{item}</InstantiateVAppTemplateParams>'
-    )
 
 
 class TestNetworks:

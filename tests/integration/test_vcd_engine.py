@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     AuthFailed,
     CloudExitError,
     Conflict,
+    InvalidInput,
     NotFound,
     Refused,
     Unreachable,
@@ -306,6 +308,31 @@ def test_a_wrong_size_is_an_error_and_not_a_wait(lab: Lab, session: Session, dis
         template.begin(session, catalog, "t", descriptor, {"disk-1.vmdk": disks[0].length})
     assert time.monotonic() - began < 30
     assert query.records(session, "vAppTemplate", "x") == []
+
+
+def test_quotas_that_are_full_name_what_is_full(lab: Lab, session: Session, disks: list[Disk]) -> None:
+    machine = moved(session, disks)
+    place = org.vdc(session, VDC)
+    lab.door("PATCH", f"state/vdc/{place.uuid}", {"vm_quota": 1})
+    made = uploaded(session, disks, "cloudexit-web-2")
+    box = vapp.find(session, place, "group-1")
+    assert box is not None
+    with pytest.raises(CloudExitError, match=r"cannot make web-2 in the vApp group-1: .*IP_IN_USE.*in the plan"):
+        vapp.add_machine(session, box, made, replace(spec_of(disks), name="web-2"))
+    with pytest.raises(CloudExitError, match=r"cannot make web-2 in the vApp group-1: .*quota.*Raise the limit"):
+        vapp.add_machine(session, box, made, replace(spec_of(disks), name="web-2", nics=()))
+    assert template.remove(session, made.href)
+    with pytest.raises(Conflict, match="of that name already"):
+        vapp.add_machine(session, box, made, spec_of(disks))
+    profiles = lab.door("GET", "state/storageprofile")
+    gold = next(one["id"] for one in profiles.values() if one["vdc"] == place.uuid and one["name"] == "gold")
+    lab.door("PATCH", f"state/storageprofile/{gold}", {"limit_mb": 30})
+    with pytest.raises(InvalidInput, match="gold: 0 GiB are free"):
+        org.check_space(org.vdc(session, VDC), {"": sum(disk.size for disk in disks)})
+    with pytest.raises(CloudExitError, match="cannot upload the template"):
+        uploaded(session, disks, "cloudexit-web-3")
+    assert [row["name"] for row in query.records(session, "vAppTemplate", "x")] == []
+    assert vm.get(session, machine.href).name == "web-1"
 
 
 def test_a_name_that_is_taken(lab: Lab, session: Session, disks: list[Disk]) -> None:
@@ -593,6 +620,9 @@ def test_ways_to_log_in(lab: Lab, tmp_path: Path) -> None:
         before = path.read_text()
         with client.connect(lab.url, ORG, token_file=str(path), ca_file=lab.ca) as one:
             assert org.vdc(one, VDC).name == VDC and path.read_text() != before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.connect(lab.url, ORG, username=USER, password=PASSWORD, validate_certs=False).close()
     with pytest.raises(AuthFailed):
         client.connect(lab.url, ORG, username=USER, password="no", ca_file=lab.ca)
     with pytest.raises(Unreachable, match="ca_file"):

@@ -285,6 +285,8 @@ class Wire:
         if found is not None:
             return found
         library = load()
+        if self._verify is False:
+            library.packages.urllib3.disable_warnings()  # it was asked for; a warning a request helps nobody
         session: requests.Session = library.Session()
         session.auth = _as_it_is
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -467,7 +469,10 @@ def strip_request(message: str) -> str:
     return _REQUEST_ID.sub("", message)
 
 
+_QUOTA_HINT = "Raise the limit (in the portal, or by Orange's interface), or remove what is not needed."
 _HINTS: Mapping[str, str] = {
+    "QUOTA_EXCEEDED": _QUOTA_HINT,
+    "IP_IN_USE": "Another machine has the address: release it there, or give another one in the plan.",
     "DUPLICATE_NAME": "Something of that name is there already: rename it or remove it.",
     "ACCESS_TO_RESOURCE_IS_FORBIDDEN": "The user lacks a right for it, or it belongs to somebody else.",
 }
@@ -485,25 +490,26 @@ def failure(reason: ServerSaid, what: str) -> CloudExitError:
     if minor == BUSY:
         error = Conflict(what, cause=cause, hint="Another task holds it. Try again when that is done.", retryable=True)
     elif minor == "DUPLICATE_NAME" or status == 409:
-        error = Conflict(what, cause=cause, hint=hint)
+        error = Conflict(what, cause=cause, hint=hint or "Look at it in the portal, and run this again.")
     elif status == 401 or minor == "UNAUTHORIZED":
         error = AuthFailed(what, cause=cause, hint="The session ended, or user, organisation or token are not right.")
     elif status == 404 or minor == "RESOURCE_NOT_FOUND":
-        error = NotFound(what, cause=cause)
+        error = NotFound(what, cause=cause, hint="It was removed, or the user does not see it.")
     elif minor == "TIMEDOUT":
-        error = Timeout(what, cause=cause, retryable=True)
+        error = Timeout(what, cause=cause, hint="Try again later.", retryable=True)
     elif status == 403:
         error = Refused(what, cause=cause, hint=hint or _HINTS["ACCESS_TO_RESOURCE_IS_FORBIDDEN"])
     elif status == 406:
         error = Refused(what, cause=cause, hint="The server does not speak this version of the interface any more.")
     elif status == 416:
-        error = Conflict(what, cause=cause, retryable=True)
+        error = Conflict(what, cause=cause, hint="Run this again.", retryable=True)
     elif status == 429 or status >= 500:
         error = Unreachable(what, cause=cause, hint="Try again later.", retryable=True)
     elif 300 <= status < 400:
         error = Refused(what, cause=f"{cause}; it sends us elsewhere", hint="Give the address where it really is.")
     else:
-        error = Refused(what, cause=cause, hint=hint)
+        quota = _QUOTA_HINT if "quota" in reason.message.lower() else ""
+        error = Refused(what, cause=cause, hint=hint or quota or "Correct what the server names, and run this again.")
     error.__cause__ = reason
     return error
 

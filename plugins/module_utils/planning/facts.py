@@ -972,4 +972,3 @@ def _strings(value: Any) -> list[str]:
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [entry for entry in _list(value) if isinstance(entry, Mapping)]
-

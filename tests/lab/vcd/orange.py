@@ -183,7 +183,7 @@ def _vdc_given(request: Request) -> Row:
     if not profiles or sum(bool(p.get("default")) for p in profiles) != 1:
         raise fail(400, "err-0001", "exactly one storage profile is the default")
     for profile in profiles:
-        known = str(profile.get("class")).split("_")[0] in CLASSES
+        known = str(profile.get("class")).split("_", maxsplit=1)[0] in CLASSES
         if not known or not 100 <= int(profile.get("limit") or 0) <= 81920:
             raise fail(
                 400,

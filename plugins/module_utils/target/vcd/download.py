@@ -65,7 +65,7 @@ class Download(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def _open(self) -> None:
+    def _open(self) -> requests.Response:
         headers = {"Range": f"bytes={self.received}-"} if self.received else {}
         response = self._session.stream(self._href, self._what, headers=headers, timeout=self._timeout)
         if response.status_code not in (200, 206):
@@ -88,6 +88,7 @@ class Download(io.RawIOBase):
             response.close()
             raise wire.not_understood(self._what, "it begins at another byte than was asked for")
         self._response = response
+        return response
         skip = self.received - at  # the server sends all of it again
         while skip > 0:
             piece = response.raw.read(min(skip, _PIECE), decode_content=False)
@@ -108,10 +109,8 @@ class Download(io.RawIOBase):
             self._guard()
         while True:
             try:
-                if self._response is None:
-                    self._open()
-                assert self._response is not None
-                data = self._response.raw.read(min(len(view), _PIECE), decode_content=False)
+                response = self._open() if self._response is None else self._response
+                data = response.raw.read(min(len(view), _PIECE), decode_content=False)
                 if data:
                     view[: len(data)] = data
                     self.received += len(data)

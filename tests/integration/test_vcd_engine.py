@@ -310,6 +310,26 @@ def test_a_wrong_size_is_an_error_and_not_a_wait(lab: Lab, session: Session, dis
     assert query.records(session, "vAppTemplate", "x") == []
 
 
+def test_what_a_dead_process_left_is_found_and_removed(lab: Lab, session: Session, disks: list[Disk]) -> None:
+    catalog, dummy = org.ensure_catalog(session, "cloudexit-acme")
+    sizes = {ovf.file_name(n): disk.length for n, disk in enumerate(disks)}
+    descriptor = ovf.write(spec_of(disks), list(sizes.values()))
+    mark = vm.stamp(MARKS)
+    dead = template.begin(session, catalog, "cloudexit-web-1", descriptor, sizes, description=mark)
+    dead.send("disk-2.vmdk", disks[1].produce)
+    with client.connect(lab.url, ORG, username=USER, password=PASSWORD, ca_file=lab.ca, timeout=20) as second:
+        with pytest.raises(Conflict, match="DUPLICATE_NAME"):
+            template.begin(second, catalog, "cloudexit-web-1", descriptor, sizes)
+        with pytest.raises(Conflict, match="not ours"):
+            template.remove_left(second, "cloudexit-web-1", "cloudexit-acme", vm.stamp(Marks("acme", "other")))
+        assert template.remove_left(second, "cloudexit-web-1", "cloudexit-acme", mark)
+        assert not template.remove_left(second, "cloudexit-web-1", "cloudexit-acme", mark)
+        assert uploaded(second, disks).ready
+    with pytest.raises(NotFound, match="somebody cancelled"):
+        dead.state()
+    dead.abort()
+
+
 def test_quotas_that_are_full_name_what_is_full(lab: Lab, session: Session, disks: list[Disk]) -> None:
     machine = moved(session, disks)
     place = org.vdc(session, VDC)

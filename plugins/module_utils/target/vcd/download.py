@@ -88,13 +88,13 @@ class Download(io.RawIOBase):
             response.close()
             raise wire.not_understood(self._what, "it begins at another byte than was asked for")
         self._response = response
-        return response
         skip = self.received - at  # the server sends all of it again
         while skip > 0:
             piece = response.raw.read(min(skip, _PIECE), decode_content=False)
             if not piece:
                 raise Unreachable(self._what, cause="the connection broke", retryable=True)
             skip -= len(piece)
+        return response
 
     def _sized(self, size: int, response: requests.Response) -> None:
         if self.size and size and size != self.size:

@@ -282,24 +282,25 @@ def _describe(transfer: Transfer, descriptor: bytes, timeout: float) -> None:
 def remove(session: Session, href: str, *, timeout: float = 900.0) -> bool:
     """Remove a template, or what there is of one: its running tasks are cancelled first. False when it was gone."""
     what = f"cannot remove the template {tasks.uuid_of(href)}"
-    gone = (NotFound, Refused)
+    cancelled = False
     try:
         found = get(session, href, what)
         for task in found.running:
             tasks.cancel(session, task, what)
+            cancelled = True  # an upload that is cancelled goes by itself
         if found.running:
             for task in found.running:
                 with contextlib.suppress(CloudExitError):
                     tasks.wait(session, task, what, timeout=60)
             get(session, href, what)
         tasks.run(session, "DELETE", wire.path_of(href, what), what, timeout=timeout)
-    except gone as error:
+    except (NotFound, Refused) as error:
         reason = wire.said(error)
         if reason is None or reason.status not in (403, 404):
             raise
         if reason.status == 403 and find_by_href(session, href):
             raise
-        return False
+        return cancelled
     return True
 
 

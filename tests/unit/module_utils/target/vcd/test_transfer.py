@@ -427,6 +427,7 @@ def test_removing_cancels_what_runs(fake: Fake, catalog: Catalog) -> None:
     fake.routes["POST /api/task/11111111-2222-4333-8444-555555555555/action/cancel"] = cancel
     fake.routes["GET /api/query"] = xml(f'<R xmlns="{VCLOUD}" total="0"/>')
     with logged_in(fake) as session:
+        assert template.remove(session, HREF) is True
         assert template.remove(session, HREF) is False
     assert cancelled and f"DELETE {HREF}" not in fake.lines()
 

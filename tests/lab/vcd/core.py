@@ -96,6 +96,7 @@ class Cloud:
         self.faults: Row = {}
         self.calls: list[Row] = []
         self._dirty = False
+        self._saving = threading.RLock()  # taken before the other lock, by whoever needs both
         self._going: set[str] = set()
         self._stop = False
         self._seed = seed
@@ -164,12 +165,13 @@ class Cloud:
 
     def save(self) -> None:
         """Write the tables."""
-        with self.lock:
-            text = json.dumps(self.db)
-            self._dirty = False
-        part = self.state_file.with_suffix(".part")
-        part.write_text(text)
-        os.replace(part, self.state_file)
+        with self._saving:
+            with self.lock:
+                text = json.dumps(self.db)
+                self._dirty = False
+            part = self.state_file.with_suffix(".part")
+            part.write_text(text)
+            os.replace(part, self.state_file)
 
     def _keep(self) -> None:
         while not self._stop:
@@ -187,7 +189,7 @@ class Cloud:
 
     def reset(self) -> None:
         """As new: the seed, no bytes, no faults, no calls."""
-        with self.lock:
+        with self._saving, self.lock:
             self.db, self.faults, self.calls = {}, {}, []
             self.options = {**OPTIONS, **self.given}
             self._going = set()
@@ -201,7 +203,7 @@ class Cloud:
     def keep_as(self, folder: Path) -> None:
         """Copy state and bytes; waits for running tasks."""
         self.settle()
-        with self.lock:
+        with self._saving, self.lock:
             self.save()
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -211,7 +213,7 @@ class Cloud:
 
     def go_back(self, folder: Path) -> None:
         """Take a kept state; VMs that ran are powered off, as after a failure of the hosts."""
-        with self.lock:
+        with self._saving, self.lock:
             self.faults, self.calls, self._going = {}, [], set()
             for name in ("transfer", "disks"):
                 shutil.rmtree(self.folder / name, ignore_errors=True)

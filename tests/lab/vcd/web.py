@@ -294,18 +294,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             traceback.print_exc()
             answer = error_answer(request, ApiError(500, "Internal error, see the log of the lab's Cloud Director."))
         left = (request.length or 0) - request.read if request._body is None else 0
-        if (
-            left > MAX_BODY
-            or (left and answer.status >= 400 and left > 1 << 16)
-            or "chunked" in self.headers.get("Transfer-Encoding", "")
-        ):
+        if left > 1 << 20 or "chunked" in self.headers.get("Transfer-Encoding", ""):
             self.close_connection = True
         elif left:
             self.rfile.read(left)
+            left = 0
         if not request.path.startswith("/_lab"):
             self.server_of.log(request, answer.status, began)
         try:
             self._send(request, answer)
+            while left > 0:  # who is still sending must be able to see the answer
+                left -= len(self.rfile.read(min(left, 1 << 20))) or left
         except (OSError, Cut):
             self.close_connection = True
 

@@ -899,6 +899,38 @@ class TestLab:
         finally:
             again.stop()
 
+    def test_a_task_goes_on_after_a_restart(self, tmp_path: Path) -> None:
+        server = serve(tmp_path / "vcd", 0, {"task_seconds": 60}).start()
+        client = Plain(server.url, str(tmp_path / "vcd" / "ca.pem"))
+        client.login()
+        edge = by_name(client, "edgeGateways", seed.EDGE)
+        url = f"{V1}/edgeGateways/{edge['id']}/firewall/rules"
+        rule = {"name": "r", "actionValue": "ALLOW"}
+        task = client.call("PUT", url, {"userDefinedRules": [rule]}).headers["Location"].partition(client.url)[2]
+        assert client.get(url).json()["userDefinedRules"] == []
+        client.connection.close()
+        server.stop()
+        again = serve(tmp_path / "vcd").start()
+        try:
+            token = client.token
+            client = Plain(again.url, str(tmp_path / "vcd" / "ca.pem"))
+            client.token = token
+            until = time.time() + 10
+            while client.get(task).xml().get("status") != "success":
+                assert time.time() < until
+                time.sleep(0.02)
+            assert [r["name"] for r in client.get(url).json()["userDefinedRules"]] == ["r"]
+        finally:
+            again.stop()
+
+    def test_an_answer_is_seen_by_who_still_sends(self, client: Plain, machine: Path) -> None:
+        dummy, links = begin_upload(client, catalog(client), machine)
+        data = bytes(20 << 20)
+        said = client.call("PUT", links["disk1.vmdk"], data, Content_Range=f"bytes 5-{len(data) + 4}/{len(data) + 5}")
+        assert said.status == 416
+        client.token = "x" * 40
+        assert client.call("PUT", links["disk1.vmdk"], data).status == 401
+
     def test_save_and_restore(
         self, client: Plain, control: Control, server: Server, machine: Path, tmp_path: Path
     ) -> None:

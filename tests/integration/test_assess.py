@@ -173,7 +173,7 @@ BOOK = """\
         that:
           - small_pages.digest == large_pages.digest
           - small_pages.calls > large_pages.calls
-          - large_pages.calls < 50
+          - large_pages.calls < 2 * large_pages.read | length
           - small_pages.estate.servers | length == small_pages.counts.servers
 """
 

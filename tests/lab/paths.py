@@ -86,7 +86,7 @@ class Instance:
         self.name = name
         self.root = Path(root).resolve() if root else lab_root()
         self.dir = self.root / name
-        self.cache = self.root / "cache"
+        self.cache = (self.root / "cache").resolve()  # it may be a link; what is in it knows its path
         self.data = self.dir / "data"
         self.etc = self.dir / "etc"
         self.run = self.dir / "run"

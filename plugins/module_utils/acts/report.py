@@ -92,6 +92,8 @@ def _source(plan: plans.Plan | None) -> str:
 def _target(plan: plans.Plan | None, workloads: Sequence[Workload]) -> str:
     if plan is None:
         return next((workload.target_place for workload in workloads if workload.target_place), "")
+    if plan.target.type == "vcd":
+        return f"Cloud Director {plan.target.org} / {plan.target.vdc}"
     return f"vSphere {plan.target.datacenter} / {plan.target.compute}"
 
 

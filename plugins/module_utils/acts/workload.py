@@ -116,6 +116,8 @@ class Workload:
     @property
     def target_label(self) -> str:
         """Where it goes, in a few words."""
+        if self.data.target.type == "vcd":
+            return f"Cloud Director {self.data.target.org}/{self.data.target.vdc}"
         return f"{self.data.target.type} {self.data.target.datacenter}"
 
     @property

@@ -32,6 +32,9 @@ SLOTS = {"pvscsi": 4 * 15, "lsilogic": 4 * 15, "lsisas": 4 * 15, "sata": 4 * 30,
 """Disks that a virtual machine takes on each kind of controller (vSphere configuration maximums: 4 of a kind; SCSI
 controllers share the four)."""
 
+VCD_DISK_GIB = 2048
+VCD_NICS = 10
+
 _HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _GROUP = re.compile(r"^[a-z][a-z0-9_]*\Z")
 _MAC = re.compile(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
@@ -112,13 +115,39 @@ class EstateRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where the tenant goes."""
+    """Where the tenant goes. Which of the keys count depends on the type."""
 
-    type: Literal["vsphere"] = field(metadata=doc("kind of target"))
-    datacenter: str = field(metadata=doc("name or inventory path of the datacenter", check=_filled))
-    compute: str = field(metadata=doc("cluster, resource pool or host that runs the machines", check=_filled))
-    datastore: str = field(metadata=doc("datastore of the disks, unless a disk says another", check=_filled))
-    folder: str = field(default="", metadata=doc("VM folder, made when missing"))
+    type: Literal["vsphere", "vcd"] = field(
+        metadata=doc("kind of target: a vCenter, or VMware Cloud Director as Cloud Avenue has it")
+    )
+    datacenter: str = field(default="", metadata=doc("vsphere: name or inventory path of the datacenter; required"))
+    compute: str = field(
+        default="", metadata=doc("vsphere: cluster, resource pool or host that runs the machines; required")
+    )
+    datastore: str = field(
+        default="", metadata=doc("vsphere: datastore of the disks, unless a disk says another; required")
+    )
+    folder: str = field(default="", metadata=doc("vsphere: VM folder, made when missing"))
+    org: str = field(default="", metadata=doc("vcd: organisation; required"))
+    vdc: str = field(default="", metadata=doc("vcd: virtual data center of the machines; required"))
+    storage_profile: str = field(
+        default="", metadata=doc("vcd: storage profile of the machines; empty: the default of the VDC")
+    )
+    catalog: str = field(
+        default="", metadata=doc("vcd: catalog that disks are uploaded to, made when missing; empty: cloudexit")
+    )
+    vapp_prefix: str = field(
+        default="",
+        metadata=doc(
+            "vcd: begin of the names of the vApps, one for each move group, like acme-group_1; empty: the tenant"
+        ),
+    )
+
+
+TARGET_NEEDS = {"vsphere": ("datacenter", "compute", "datastore"), "vcd": ("org", "vdc")}
+TARGET_TAKES = {"vsphere": ("folder",), "vcd": ("storage_profile", "catalog", "vapp_prefix")}
+DESTINATIONS: dict[str, Destination] = {"vsphere": "vsphere", "vcd": "cloud_avenue"}
+"""What a decision calls the place that a type of target stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +187,7 @@ class NetworkMap:
     name: str = field(default="", metadata=doc("name of the source network, for the reader of the plan"))
     target: str | None = field(
         default=None,
-        metadata=doc("port group or network of the target; must be set when a workload that moves uses the network"),
+        metadata=doc("port group or network of the target (vcd: network of the organisation); must be set when a workload that moves uses the network"),
     )
 
 
@@ -405,6 +434,7 @@ def _new(found: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
 
 def _rules(plan: Plan) -> Iterator[Problem]:
     """What must hold between the parts."""
+    yield from _target(plan.target)
     yield from _names(plan)
     yield from _waves(plan)
     yield from _networks(plan)
@@ -413,6 +443,20 @@ def _rules(plan: Plan) -> Iterator[Problem]:
         yield from _workload(plan, workload, where)
     yield from _objects(plan)
     yield from _twice(plan)
+
+
+def _target(target: Target) -> Iterator[Problem]:
+    if not target or not target.type:
+        return
+    needs = TARGET_NEEDS[target.type]
+    for key in needs:
+        value = getattr(target, key)
+        if isinstance(value, str) and not value.strip():
+            yield Problem(f"target.{key}", f"must be set for a target of type {target.type}")
+    for kind in TARGET_NEEDS:
+        for key in (*TARGET_NEEDS[kind], *TARGET_TAKES[kind]):
+            if kind != target.type and getattr(target, key):
+                yield Problem(f"target.{key}", f"has no meaning for a target of type {target.type}")
 
 
 def _objects(plan: Plan) -> Iterator[Problem]:
@@ -487,8 +531,9 @@ def _workload(plan: Plan, workload: Workload, where: str) -> Iterator[Problem]:
     if not workload.name:
         yield Problem(f"{where}.name", "must be set: the name of the virtual machine at the target")
     decision = workload.decision
-    if decision is not None and decision.to and decision.to != plan.target.type and plan.target.type:
-        yield Problem(f"{where}.decision.to", f"{decision.to}: a workload that moves goes to {plan.target.type}")
+    goes = DESTINATIONS[plan.target.type] if plan.target.type else ""
+    if decision is not None and decision.to and decision.to != goes and goes:
+        yield Problem(f"{where}.decision.to", f"{decision.to}: a workload that moves goes to {goes}")
     if decision is not None and decision.answer in ("open", "refused"):
         said = "has not answered yet" if decision.answer == "open" else "refused"
         yield Problem(f"{where}.decision.answer", f"the customer {said}: set agreed, or move: none and a reason")
@@ -505,6 +550,8 @@ def _workload(plan: Plan, workload: Workload, where: str) -> Iterator[Problem]:
     elif plan.readers[workload.reader].server_id == workload.source.id:
         yield Problem(f"{where}.reader", "a reader cannot read its own disks")
     yield from _disks(workload, where)
+    if plan.target.type == "vcd":
+        yield from _for_vcd(workload, where)
     for index, nic in enumerate(workload.nics):
         yield from _nic(plan, nic, f"{where}.nics[{index}]")
     for index, check in enumerate(workload.checks):
@@ -524,6 +571,19 @@ def _disks(workload: Workload, where: str) -> Iterator[Problem]:
         count = sum(1 for disk in workload.disks if disk.controller == controller)
         if count > slots:
             yield Problem(f"{where}.disks", f"{count} disks on {controller}; a machine takes {slots}")
+
+
+def _for_vcd(workload: Workload, where: str) -> Iterator[Problem]:
+    """What Cloud Director does not take."""
+    for index, disk in enumerate(workload.disks):
+        if disk.size_gib and disk.size_gib > VCD_DISK_GIB:
+            text = f"{disk.size_gib} GiB: Cloud Director takes {VCD_DISK_GIB} at most"
+            hint = "copy its files to smaller disks in the guest, shrink it before, or choose a vSphere target"
+            yield Problem(f"{where}.disks[{index}].size_gib", f"{text}; {hint}")
+        if disk.datastore:
+            yield Problem(f"{where}.disks[{index}].datastore", "has no meaning for a target of type vcd")
+    if len(workload.nics) > VCD_NICS:
+        yield Problem(f"{where}.nics", f"{len(workload.nics)} network cards; Cloud Director takes {VCD_NICS}")
 
 
 def _nic(plan: Plan, nic: Nic, where: str) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, kinds, names, schema
@@ -187,7 +187,10 @@ class NetworkMap:
     name: str = field(default="", metadata=doc("name of the source network, for the reader of the plan"))
     target: str | None = field(
         default=None,
-        metadata=doc("port group or network of the target (vcd: network of the organisation); must be set when a workload that moves uses the network"),
+        metadata=doc(
+            "port group or network of the target (vcd: network of the organisation); must be set when a workload that "
+            "moves uses the network"
+        ),
     )
 
 
@@ -410,8 +413,9 @@ def parse(data: Any) -> tuple[Plan | None, list[Problem]]:
         if data.get("version") != VERSION:
             problems.append(Problem("version", f"must be {VERSION}"))
     plan, more = schema.load_partial(Plan, data)
-    problems += _new(more, problems)
     formed = not more
+    more = _in_order([*more, *_new(_target(plan.target), more)])
+    problems += _new(more, problems)
     problems += _new(_rules(plan), problems)
     return (plan if formed else None), problems
 
@@ -420,6 +424,12 @@ def parse_draft(data: Any) -> Plan | None:
     """Plain data as a Plan in which people have to fill in something yet; None where its form is wrong."""
     plan, _problems = schema.load_partial(Plan, data)
     return plan if schema.whole(plan) else None
+
+
+def _in_order(found: Iterable[Problem]) -> list[Problem]:
+    """Problems in the order of the parts of the document."""
+    parts = {part.name: number for number, part in enumerate(fields(Plan))}
+    return sorted(found, key=lambda problem: parts.get(re.split(r"[.[]", problem.path, maxsplit=1)[0], -1))
 
 
 def _new(found: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
@@ -434,7 +444,6 @@ def _new(found: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
 
 def _rules(plan: Plan) -> Iterator[Problem]:
     """What must hold between the parts."""
-    yield from _target(plan.target)
     yield from _names(plan)
     yield from _waves(plan)
     yield from _networks(plan)
@@ -452,7 +461,7 @@ def _target(target: Target) -> Iterator[Problem]:
     for key in needs:
         value = getattr(target, key)
         if isinstance(value, str) and not value.strip():
-            yield Problem(f"target.{key}", f"must be set for a target of type {target.type}")
+            yield Problem(f"target.{key}", "must not be empty")
     for kind in TARGET_NEEDS:
         for key in (*TARGET_NEEDS[kind], *TARGET_TAKES[kind]):
             if kind != target.type and getattr(target, key):

@@ -145,7 +145,9 @@ def _shown(value: Any) -> Any:
         return {
             entry.name: _shown(getattr(value, entry.name))
             for entry in dataclasses.fields(value)
-            if entry.name in _SHOWN or getattr(value, entry.name) != _default(value, entry.name)
+            if entry.name in _SHOWN
+            or getattr(value, entry.name) != _default(value, entry.name)
+            or (isinstance(value, plans.Target) and entry.name in plans.TARGET_NEEDS[value.type])
         }
     if isinstance(value, Mapping):
         return {key: _shown(entry) for key, entry in value.items()}

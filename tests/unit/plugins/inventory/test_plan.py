@@ -135,7 +135,7 @@ def test_an_invalid_plan_is_refused_with_all_its_problems(parse: Parse) -> None:
     said = str(caught.value)
     for part in (
         "target.datastor (line 4): unknown key (did you mean datastore?)",
-        "target.datastore (line 4): is missing",
+        "target.datastore (line 4): must not be empty",
         "workloads.web-1.grupe (line 20): unknown key (did you mean group?)",
         "workloads.db-1.disks[0].volume (line 30): the volume 'v1' is already at workloads.web-1.disks[0].volume",
     ):

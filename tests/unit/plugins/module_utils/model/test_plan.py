@@ -119,10 +119,13 @@ WEB = ("workloads", "web-1")
         (set_at("target", "datastor", "x"), "target.datastor: unknown key (did you mean datastore?)"),
         (
             set_at("target", "zzz", "x"),
-            "target.zzz: unknown key; known here: type, datacenter, compute, datastore, folder",
+            "target.zzz: unknown key; known here: type, datacenter, compute, datastore, folder, org, vdc",
         ),
-        (set_at("target", "type", "vcd"), 'target.type: must be one of vsphere, not the text "vcd"'),
-        (lambda d: d["target"].pop("compute"), "target.compute: is missing: cluster, resource pool or host"),
+        (set_at("target", "type", "vc"), 'target.type: must be one of vsphere, vcd, not the text "vc"'),
+        (set_at("target", "type", "vcd"), "target.org: must not be empty"),
+        (set_at("target", "type", "vcd"), "target.datacenter: has no meaning for a target of type vcd"),
+        (set_at("target", "vdc", "x"), "target.vdc: has no meaning for a target of type vsphere"),
+        (lambda d: d["target"].pop("compute"), "target.compute: must not be empty"),
         (set_at("limits", {"workloads_at_once": 0}), "limits.workloads_at_once: must be greater than 0"),
         (set_at("limits", {"bandwidth_mib_s": -1}), "limits.bandwidth_mib_s: must be 0 or greater"),
         (
@@ -258,7 +261,7 @@ def test_problems_come_in_the_order_of_the_lines() -> None:
     )
     assert problems(text) == [
         "version (line 2): is there twice, on lines 2 and 3",
-        "target.compute (line 5): is missing: cluster, resource pool or host that runs the machines",
+        "target.compute (line 5): must not be empty",
         'workloads.db-1.cpus (line 35): must be a whole number, not the text "two"',
     ]
 

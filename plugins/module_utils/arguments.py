@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import Session as AnySession
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import is_vcd
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import cloud as clouds
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client as vcd
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.client import Session, connect
 
 WORKLOAD: dict[str, Any] = {"type": "dict", "required": True}
@@ -38,6 +44,97 @@ def target_spec() -> dict[str, dict[str, Any]]:
         "validate_certs": {"type": "bool", "default": True, "fallback": (env_fallback, ["VMWARE_VALIDATE_CERTS"])},
         "ca_cert": {"type": "path"},
     }
+
+
+_VCD_ENVIRONMENT = {
+    "url": ("VCD_URL", "CLOUDAVENUE_URL"),
+    "org": ("VCD_ORG", "CLOUDAVENUE_ORG"),
+    "username": ("VCD_USER", "CLOUDAVENUE_USERNAME"),
+    "password": ("VCD_PASSWORD", "CLOUDAVENUE_PASSWORD"),
+    "api_token": ("VCD_API_TOKEN", "CLOUDAVENUE_API_TOKEN"),
+    "token_file": ("VCD_TOKEN_FILE", "CLOUDAVENUE_TOKEN_FILE"),
+}
+_VCD_WAYS = ("password", "api_token", "token_file")
+
+
+def vcd_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `vcd_auth`. `open_vcd` takes from the environment what is left out."""
+    return {
+        "url": {"type": "str"},
+        "org": {"type": "str"},
+        "username": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
+        "api_token": {"type": "str", "no_log": True},
+        "token_file": {"type": "path", "no_log": False},
+        "validate_certs": {"type": "bool", "default": True, "fallback": (env_fallback, ["VCD_VALIDATE_CERTS"])},
+        "ca_cert": {"type": "path"},
+    }
+
+
+def any_target_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `target_auth`: of either kind of target."""
+    return {
+        **vcd_spec(),
+        "hostname": {"type": "str"},
+        "port": {"type": "int"},
+        "validate_certs": {"type": "bool"},
+    }
+
+
+def open_any_target(module: AnsibleModule, workload: Workload) -> AnySession:
+    """The target that the plan names. What the options leave out comes from the environment, as documented for each."""
+    return open_vcd(module, workload) if is_vcd(workload) else open_target(_vcenter_params(module))
+
+
+def _vcenter_params(module: AnsibleModule) -> dict[str, Any]:
+    """The options as those of `target_spec` are: with the environment, and refused where they are not complete."""
+    params = dict(module.params)
+    missing = []
+    for option, name in (("hostname", "HOST"), ("username", "USER"), ("password", "PASSWORD")):
+        params[option] = params[option] or os.environ.get(f"VMWARE_{name}") or ""
+        if not params[option]:
+            missing.append(Problem(option, f"is missing: give it, or set VMWARE_{name} in the environment"))
+    if params["password"]:
+        module.no_log_values.add(params["password"])
+    port = params["port"] or os.environ.get("VMWARE_PORT") or 443
+    if str(port).isdigit():
+        params["port"] = int(port)
+    else:
+        missing.append(Problem("port", "must be a port (VMWARE_PORT in the environment)"))
+    if missing:
+        raise InvalidInput("The log-in to vCenter is not complete", missing)
+    params["validate_certs"] = _verified(params, "VMWARE_VALIDATE_CERTS")
+    return params
+
+
+def _verified(params: Mapping[str, Any], name: str) -> bool:
+    given = params["validate_certs"]
+    return bool(boolean(os.environ.get(name, "true"), strict=False)) if given is None else bool(given)
+
+
+def open_vcd(module: AnsibleModule, workload: Workload | None = None) -> vcd.Session:
+    """The Cloud Director. Left out, the organisation is that of the workload's plan, or the environment's."""
+    params = module.params
+    found = {key: params.get(key) or "" for key in _VCD_ENVIRONMENT}
+    if workload is not None and not found["org"]:
+        found["org"] = workload.data.target.org
+    for key, variables in _VCD_ENVIRONMENT.items():
+        if found[key] or (key in _VCD_WAYS and any(found[way] for way in _VCD_WAYS)):
+            continue  # one way to log in is enough
+        found[key] = next((os.environ[name] for name in variables if os.environ.get(name)), "")
+    for key in ("password", "api_token"):
+        if found[key]:
+            module.no_log_values.add(found[key])
+    return vcd.connect(
+        found["url"],
+        found["org"],
+        username=found["username"],
+        password=found["password"],
+        api_token=found["api_token"],
+        token_file=found["token_file"],
+        validate_certs=_verified(params, "VCD_VALIDATE_CERTS"),
+        ca_file=params["ca_cert"],
+    )
 
 
 def open_source(params: Mapping[str, Any], workload: Workload) -> clouds.Cloud:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: disk_pass
-short_description: Copy the frozen disks of a workload into a new machine in vSphere, and prove it
+short_description: Copy the frozen disks of a workload into a new machine at the target, and prove it
 version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
   - Runs on the reader host. Reads each clone once, and hashes, compresses and sends it into the import of a new machine
-    in the same read; the machine has the hardware of the plan. Then reads every disk back from vSphere with separate
+    in the same read; the machine has the hardware of the plan. Then reads every disk back from the target with separate
     code and compares the manifests; only equal ones make the machine a verified one.
   - The work is done by a job of its own on the reader host, which goes on when the run that started it ends in whatever
     way; the next run joins it. What a dead job left at the target is taken away before it is started anew.
@@ -21,7 +21,7 @@ description:
   - A broken connection or an expired session is tried again, with a new import, up to three times.
   - Credentials stay in the memory of the job. Its record has none.
 extends_documentation_fragment:
-  - cloudexit.flexible_engine.vsphere_auth
+  - cloudexit.flexible_engine.target_auth
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -63,6 +63,9 @@ options:
       - How a disk is sent. V(chunked) sends while it reads and needs no length; V(spooled) first writes the compressed
         disk to O(state_dir), V(measured) reads the disk twice, both for a server that wants a length.
       - V(auto) is V(chunked), and V(spooled) where the server demands a length.
+      - Cloud Director demands the lengths of all disks before the first byte. There, V(auto) is V(spooled) where
+        O(state_dir) has room for all disks of the workload uncompressed, and V(measured) where it has not; V(chunked)
+        is refused.
     type: str
     choices: [auto, chunked, spooled, measured]
     default: auto
@@ -192,15 +195,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import disk_pass, job, vsphere
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import disk_pass, job, target
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
     WORKLOAD,
-    open_target,
-    target_spec,
+    any_target_spec,
+    open_any_target,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.client import Session
 
 
 def start(module: AnsibleModule) -> dict[str, Any]:
@@ -219,8 +221,8 @@ def start(module: AnsibleModule) -> dict[str, Any]:
         device_timeout_s=params["device_timeout"],
     )
 
-    def connect() -> Session:
-        return open_target(params)
+    def connect() -> target.Session:
+        return open_any_target(module, workload)
 
     record, status, started = disk_pass.start(workload, params["clones"], connect, options, wait_s=params["wait"])
     found = job.outcome(record, status, manifests=bool(params["evidence_dir"]))
@@ -243,7 +245,7 @@ def _plan(workload: Workload) -> dict[str, Any]:
     import yaml
 
     header = f"machine of {workload.host} at {workload.target_label}"
-    text = yaml.safe_dump(vsphere.spec_text(workload), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(target.spec_text(workload), sort_keys=False, allow_unicode=True)
     diff = {"before_header": header, "after_header": header, "before": "", "after": text}
     return {"changed": True, "diff": diff}
 
@@ -251,7 +253,7 @@ def _plan(workload: Workload) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **target_spec(),
+            **any_target_spec(),
             "workload": WORKLOAD,
             "clones": {"type": "list", "elements": "dict", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -17,7 +17,7 @@ description:
     them are multi-attached and encrypted volumes, a size that is not the plan's, a reader that is down, a network or
     datastore that is not there, a disk that does not fit, and a name at the target that is taken.
 extends_documentation_fragment:
-  - cloudexit.flexible_engine.vsphere_auth
+  - cloudexit.flexible_engine.target_auth
   - cloudexit.flexible_engine.attributes.info
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -157,10 +157,10 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts imp
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
     WORKLOAD,
+    any_target_spec,
+    open_any_target,
     open_source,
-    open_target,
     source_spec,
-    target_spec,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import evidence
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
@@ -169,7 +169,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module i
 def info(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     workload = Workload.of(params["workload"])
-    with open_source(params["source"], workload) as cloud, open_target(params) as session:
+    with open_source(params["source"], workload) as cloud, open_any_target(module, workload) as session:
         found = state.look(
             workload,
             cloud,
@@ -198,7 +198,7 @@ def _recorded(directory: str | None, host: str) -> bool | None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **target_spec(),
+            **any_target_spec(),
             "workload": WORKLOAD,
             "source": {"type": "dict", "default": {}, "options": source_spec()},
             "refuse": {"type": "bool", "default": True},

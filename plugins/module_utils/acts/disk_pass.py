@@ -12,15 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import devices, job, transfer, vsphere
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import (
+    devices,
+    job,
+    target,
+    transfer,
+    vsphere,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     InvalidInput,
     Problem,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere import vmomi
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.client import Session
 
 MIB = 1 << 20
 
@@ -40,7 +44,7 @@ class Options:
 def start(
     workload: Workload,
     clones: Sequence[Mapping[str, Any]],
-    connect: Callable[[], Session],
+    connect: Callable[[], target.Session],
     options: Options,
     *,
     wait_s: float,
@@ -51,7 +55,7 @@ def start(
     clones is ended first (it gives its lease back). Raises what forbids a start; then no job was started.
     """
     record = job.Record(options.state_dir, job.job_id(workload.tenant, workload.server_id))
-    vmomi.load()
+    target.load(workload)
     identity = pass_id(workload, clones)
     lock = record.claim()
     if lock is None:
@@ -73,10 +77,10 @@ def start(
     status = {**kept, "workload": workload.host, "pass": identity, "began": job.now()}
 
     def body(record: job.Record) -> None:
-        def target() -> transfer.Target:
-            return vsphere.VsphereTarget(workload, connect(), spool_dir=str(record.path))
+        def opened() -> transfer.Target:
+            return target.of(workload, connect(), spool_dir=str(record.path))
 
-        runner = transfer.Runner(work, target, record)
+        runner = transfer.Runner(work, opened, record)
         signal.signal(signal.SIGTERM, lambda signum, frame: runner.stop())
         runner.run()
 

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vsphere
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import target
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.clones import disks_of, owner_of
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import Session
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.transfer import (
     IMPORTED,
     IMPORTING,
@@ -35,8 +36,6 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import disks, server
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.server import Server, parse_time
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere import placement, spec, vm
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.client import Session
 
 T = TypeVar("T")
 
@@ -50,7 +49,7 @@ class State:
     phase: str
     todo: list[str]
     source: Server
-    machine: vm.Vm | None
+    machine: Machine | None
     fenced: bool
     stale: bool = False
     temporary: dict[str, list[str]] = field(default_factory=dict)
@@ -73,15 +72,14 @@ def look(
     `copy` is left, which then only fetches it.
     """
     source = server.read(cloud, workload.server_id)
-    found = vm.find_ours(session, workload.instance_uuid, workload.marks)
-    machine = vsphere.machine_of(found) if found else None
+    machine = target.find(workload, session)
     fence = source.fence_of(workload.marks)
     phase, stale = _phase(workload, cloud, source, machine)
-    if phase == STARTED and machine is not None and found is not None:
+    if phase == STARTED and machine is not None:
         todo = _after_start(source, machine, fence, check)
         if recorded is False or (recorded is None and fence != "ours"):
             todo.insert(0, "copy")
-        return State(phase, todo, source, found, fence == "ours", proof=proof_of(found))
+        return State(phase, todo, source, machine, fence == "ours", proof=proof_of(machine))
     if check:
         _forbidden(source, machine, fence, replace_rolled_back)
     there = disks.find(cloud, owner_of(workload))
@@ -91,15 +89,15 @@ def look(
     }
     if phase == VERIFIED:
         todo = ["copy", *(["clean"] if there else []), "start", "check", "fence"]
-        proof = proof_of(found) if found else []
-        return State(phase, todo, source, found, fence == "ours", temporary=temporary, proof=proof)
+        proof = proof_of(machine) if machine else []
+        return State(phase, todo, source, machine, fence == "ours", temporary=temporary, proof=proof)
     if phase == "planned" and there:
         phase = "cloned"
     if check:
         server.require_movable(source, workload.marks)
         _possible(workload, cloud, session, source)
     todo = [step for step in COPY if step != "adapt" or workload.adapts]
-    return State(phase, todo, source, found, fence == "ours", stale, temporary)
+    return State(phase, todo, source, machine, fence == "ours", stale, temporary)
 
 
 def _phase(workload: Workload, cloud: Cloud, source: Server, machine: Machine | None) -> tuple[str, bool]:
@@ -179,7 +177,7 @@ def _possible(workload: Workload, cloud: Cloud, session: Session, source: Server
     for disk in disks_of(workload):
         jobs.append((f"disks[{disk.index}].volume", lambda disk=disk: volume(disk)))  # type: ignore[misc]
     problems += _gather(jobs)
-    problems += _target_problems(workload, session)
+    problems += target.problems(workload, session)
     if problems:
         raise InvalidInput(
             f"Workload {workload.host} cannot be moved as the plan says",
@@ -203,36 +201,21 @@ def _gather(jobs: Iterable[tuple[str, Callable[[], list[Problem]]]]) -> list[Pro
         return [problem for found in pool.map(guarded, jobs) for problem in found]
 
 
-def _target_problems(workload: Workload, session: Session) -> list[Problem]:
-    wanted = vsphere.spec_of(workload)
-    problems = spec.validate(wanted, "")
-    problems = [Problem(problem.path.lstrip("."), problem.message) for problem in problems]
-    try:
-        place = vsphere.place_of(workload, session)
-    except InvalidInput as error:
-        return problems + error.problems
-    problems += placement.space_problems(place, wanted)
-    try:
-        placement.check_name(session, place, wanted.name, wanted.instance_uuid)
-    except Conflict as error:
-        problems.append(Problem("name", str(error)))
-    return problems
-
-
-def proof_of(found: vm.Vm) -> list[dict[str, Any]]:
+def proof_of(machine: Machine) -> list[dict[str, Any]]:
     """The proof that a verified machine carries: per disk what was sent and came back."""
-    extra = {key[len(vsphere.PREFIX) :]: value for key, value in found.extra.items() if key.startswith(vsphere.PREFIX)}
+    marks = machine.marks
+    roots = {int(key[9:]): root for key, root in marks.items() if key.startswith("manifest.") and key[9:].isdigit()}
     return [
         {
             "index": number,
-            "volume": extra.get(f"volume.{number}", ""),
-            "bytes": int(extra.get(f"bytes.{number}", "0") or 0),
-            "manifest_before": extra.get(f"before.{number}", "") or root,
+            "volume": marks.get(f"volume.{number}", ""),
+            "bytes": int(marks.get(f"bytes.{number}", "0") or 0),
+            "manifest_before": marks.get(f"before.{number}", "") or root,
             "manifest_source": root,
             "manifest_target": root,
             "equal": True,
         }
-        for number, root in sorted(found.manifests.items())
+        for number, root in sorted(roots.items())
     ]
 
 
@@ -245,7 +228,7 @@ def as_dict(state: State) -> dict[str, Any]:
         "fenced": state.fenced,
         "stale": state.stale,
         "source": {key: source[key] for key in ("id", "name", "status", "task", "locked", "locked_reason")},
-        "target": state.machine.summary() if state.machine else None,
+        "target": dict(state.machine.summary) if state.machine else None,
         "temporary": state.temporary or {"snapshots": [], "clones": []},
         "proof": state.proof,
     }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.ma
 
 TRIES = 3
 SHOW_CHUNKS = 5
+SPOOL_SPARE = 1 << 30
+"""Bytes of the spool's file system that stay free."""
 
 IMPORTING = "importing"
 IMPORTED = "imported"
@@ -74,7 +77,9 @@ class Machine:
     name: str
     running: bool
     marks: Mapping[str, str]
-    """extraConfig keys without the prefix: `tenant`, `source_id`, `state`, `pass`, `manifest.0`, ..."""
+    """Keys without the prefix: `tenant`, `source_id`, `state`, `pass`, `manifest.0`, ..."""
+    summary: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """For reports: ids, power, state, hardware and addresses."""
 
     @property
     def state(self) -> str:
@@ -109,6 +114,10 @@ class Target(Protocol):
     """What a pass needs of a target. One instance per job; used by several threads."""
 
     @property
+    def sized(self) -> bool:
+        """Whether an import wants the exact lengths of all streams before it is opened."""
+
+    @property
     def trace(self) -> str:
         """What `abort_stale` of a later run needs to end what this one had open."""
 
@@ -116,7 +125,7 @@ class Target(Protocol):
     def owns(self, machine: Machine) -> bool: ...
     def abort_stale(self, lease_ref: str) -> None: ...
     def destroy(self, machine: Machine) -> None: ...
-    def open_import(self, marks: Mapping[str, str]) -> ImportLease: ...
+    def open_import(self, marks: Mapping[str, str], lengths: Mapping[int, int] | None = None) -> ImportLease: ...
     def mark(self, ref: str, marks: Mapping[str, str]) -> None: ...
     def open_export(self, ref: str) -> ExportLease: ...
     def close(self) -> None: ...
@@ -128,7 +137,8 @@ class Pass:
 
     frozen_at: when the oldest of the snapshots was made (ISO 8601). parallel: disks at a time on this reader host.
     bandwidth: bytes per second over all jobs of this host, 0 for no limit. upload: `auto` (chunked, and spooled where
-    a length is demanded), `chunked`, `spooled` or `measured` (two reads, no spool).
+    a length is demanded), `chunked`, `spooled` or `measured` (two reads, no spool). Where all lengths are demanded
+    before the first byte, `auto` spools all disks if there is room for them uncompressed, and measures them if not.
     """
 
     id: str
@@ -191,6 +201,8 @@ class Runner:
         self._attempt = 1
         self._failures = 0
         self._upload = work.upload
+        self._made: dict[int, tuple[int, PassResult | None]] = {}
+        """By disk, the exact length of its stream, and what making it gave where it is in a spool file."""
 
     def stop(self) -> None:
         """End the pass soon: the lease is given back, the record says so. For a signal handler."""
@@ -201,12 +213,16 @@ class Runner:
         """The whole pass. Raises CloudExitError; the partial machine is gone then, except after a failed proof."""
         self._say("connecting")
         with self._reporting():
-            with self._connected() as target:
-                machine = self._settled(target)
-                if machine is not None and machine.state in (VERIFIED, STARTED):
-                    result = self._found(machine)
-                else:
-                    result = self._move(target, machine)
+            try:
+                with self._connected() as target:
+                    machine = self._settled(target)
+                    if machine is not None and machine.state in (VERIFIED, STARTED):
+                        result = self._found(machine)
+                    else:
+                        result = self._move(target, machine)
+            finally:
+                for index in list(self._made):
+                    self._unspool(index)
             self._say("done", result=result, ended=now())
         return result
 
@@ -356,8 +372,9 @@ class Runner:
             if self.stopped.is_set():
                 raise _stopped()
             self._clear()
+            lengths = self._prepared() if target.sized else None
             self._say("opening the import")
-            lease = target.open_import(self._first_marks())
+            lease = target.open_import(self._first_marks(), lengths)
             self._lease = lease
             self._say("copying", lease=lease.ref)
             try:
@@ -376,6 +393,44 @@ class Runner:
         self._say("imported", lease=target.trace)
         return ref, roots
 
+    def _prepared(self) -> dict[int, int]:
+        """The exact length of every disk's stream. What an earlier attempt made is used again."""
+        if self._upload == "chunked":
+            raise LengthRequired(
+                "This target takes no chunked upload",
+                cause="it wants the exact length of every disk before the first byte",
+                hint="Set upload to auto, spooled or measured.",
+            )
+        if self._upload == "auto":
+            needed = sum(disk.size for disk in self.work.disks)
+            free = shutil.disk_usage(self.record.path).free
+            self._upload = "spooled" if free > needed + SPOOL_SPARE else "measured"
+            self.record.log(f"upload: {self._upload}, since {free} bytes are free and up to {needed} would be spooled")
+        self._say(f"copying: {'compressing' if self._upload == 'spooled' else 'measuring'} first")
+        self._each(self._prepare)
+        self._clear()
+        return {index: length for index, (length, _outcome) in self._made.items()}
+
+    def _prepare(self, disk: PassDisk, progress: _DiskProgress) -> None:
+        if disk.index in self._made:
+            return
+        with contextlib.closing(self._open(disk.path)) as source:
+            self._same_size(disk, source)
+            if self._upload == "spooled":
+                outcome = self._spool(source, progress)
+                self._made[disk.index] = (self._spool_file(disk.index).stat().st_size, outcome)
+            else:
+                progress.phase = "measuring"
+                measured = measure_vmdk(source, self._note(progress), cancel=self.cancel)
+                self._made[disk.index] = (measured.bytes_sent, None)
+
+    def _same_size(self, disk: PassDisk, source: Source) -> None:
+        if source.size != disk.size:
+            raise Conflict(
+                f"Disk {disk.index + 1} of {self.work.workload} has another size than its clone",
+                cause=f"{disk.path} has {source.size} bytes, the volume {disk.size}",
+            )
+
     def _first_marks(self) -> dict[str, str]:
         marks = {"state": IMPORTING, "pass": self.work.id, "frozen_at": self.work.frozen_at}
         for disk in self.work.disks:
@@ -389,11 +444,7 @@ class Runner:
         began = time.monotonic()
         progress.phase = "copying"
         with contextlib.closing(self._open(disk.path)) as source:
-            if source.size != disk.size:
-                raise Conflict(
-                    f"Disk {disk.index + 1} of {self.work.workload} has another size than its clone",
-                    cause=f"{disk.path} has {source.size} bytes, the volume {disk.size}",
-                )
+            self._same_size(disk, source)
             if self._upload in ("auto", "chunked"):
                 try:
                     outcome = self._send_chunked(lease, source, progress)
@@ -423,39 +474,64 @@ class Runner:
 
     def _send_spooled(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
         """The compressed stream goes to a file first: for a target that wants the length before the bytes."""
-        spool = self.record.path / f"disk-{progress.index}.part"
+        made = self._made.get(progress.index)
+        if made is not None and made[1] is not None:
+            self._send_spool(lease, progress)
+            return made[1]
+        try:
+            outcome = self._spool(source, progress)
+            self._send_spool(lease, progress)
+            return outcome
+        finally:
+            self._unspool(progress.index)
+
+    def _spool_file(self, index: int) -> Path:
+        return self.record.path / f"disk-{index}.part"
+
+    def _spool(self, source: Source, progress: _DiskProgress) -> PassResult:
         progress.phase = "compressing to a file"
         try:
-            with open(spool, "wb") as stream:
-                outcome = self._stream(source, stream.write, progress, None)
-            progress.phase = "copying"
-            length = spool.stat().st_size
-
-            def produce(write: Callable[[bytes], object]) -> None:
-                sent = 0
-                with open(spool, "rb") as stream:
-                    while piece := stream.read(1 << 20):
-                        self._limiter.take(len(piece), self.cancel)
-                        self._check()
-                        write(piece)
-                        sent += len(piece)
-                        progress.done = progress.total * sent // length
-
-            lease.send(progress.index, produce, length)
-            return outcome
+            with open(self._spool_file(progress.index), "wb") as stream:
+                return self._stream(source, stream.write, progress, None)
         except OSError as exc:
+            self._unspool(progress.index)
             raise CloudExitError(
-                f"The spool file {spool} could not be written",
+                f"The spool file {self._spool_file(progress.index)} could not be written",
                 cause=exc.strerror or str(exc),
                 hint="Give state_dir more space, or set upload to measured (reads each disk twice).",
             ) from exc
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                spool.unlink()
+        except BaseException:
+            self._unspool(progress.index)
+            raise
+
+    def _send_spool(self, lease: ImportLease, progress: _DiskProgress) -> None:
+        spool = self._spool_file(progress.index)
+        progress.phase = "copying"
+        length = spool.stat().st_size
+
+        def produce(write: Callable[[bytes], object]) -> None:
+            sent = 0
+            with open(spool, "rb") as stream:
+                while piece := stream.read(1 << 20):
+                    self._limiter.take(len(piece), self.cancel)
+                    self._check()
+                    write(piece)
+                    sent += len(piece)
+                    progress.done = progress.total * sent // length
+
+        lease.send(progress.index, produce, length)
+
+    def _unspool(self, index: int) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._spool_file(index).unlink()
 
     def _send_measured(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
-        progress.phase = "measuring"
-        length = measure_vmdk(source, self._note(progress), cancel=self.cancel).bytes_sent
+        made = self._made.get(progress.index)
+        if made is None:
+            progress.phase = "measuring"
+            length = measure_vmdk(source, self._note(progress), cancel=self.cancel).bytes_sent
+        else:
+            length = made[0]
         progress.phase = "copying"
         outcome: list[PassResult] = []
 

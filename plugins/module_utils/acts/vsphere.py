@@ -20,7 +20,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.vmd
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     Conflict,
+    InvalidInput,
     NotFound,
+    Problem,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.marks import Marks
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere import (
@@ -28,6 +30,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
     placement,
     upload,
     vm,
+)
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere import (
+    spec as specs,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.client import Session
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.spec import (
@@ -92,11 +97,13 @@ def boot_index(workload: Workload) -> int:
 def machine_of(found: vm.Vm) -> Machine:
     """A machine in the terms of a pass."""
     marks = {key[len(PREFIX) :]: value for key, value in found.extra.items() if key.startswith(PREFIX)}
-    return Machine(found.moref, found.name, found.powered_on, marks)
+    return Machine(found.moref, found.name, found.powered_on, marks, found.summary())
 
 
 class VsphereTarget:
     """The target of one workload's pass, on one session."""
+
+    sized = False
 
     def __init__(self, workload: Workload, session: Session, *, spool_dir: str | None = None) -> None:
         self.workload = workload
@@ -129,7 +136,7 @@ class VsphereTarget:
             found = vm.set_state(self.session, found, vm.IMPORTING)
         vm.destroy_partial(self.session, found, self.workload.marks)
 
-    def open_import(self, marks: Mapping[str, str]) -> _Import:
+    def open_import(self, marks: Mapping[str, str], lengths: Mapping[int, int] | None = None) -> _Import:
         more = {key: value for key, value in marks.items() if key != "state"}
         spec = spec_of(self.workload, replace(self.workload.marks, state=marks["state"]), more)
         place = place_of(self.workload, self.session)
@@ -217,6 +224,28 @@ class _Export:
 
     def abort(self, message: str) -> None:
         self.opened.abort(message)
+
+
+def find(workload: Workload, session: Session) -> Machine | None:
+    """The machine of the workload, None where there is none. Raises Conflict for one that is not ours."""
+    found = vm.find_ours(session, workload.instance_uuid, workload.marks)
+    return machine_of(found) if found else None
+
+
+def problems(workload: Workload, session: Session) -> list[Problem]:
+    """Everything at the target that forbids the move."""
+    wanted = spec_of(workload)
+    found = [Problem(problem.path.lstrip("."), problem.message) for problem in specs.validate(wanted, "")]
+    try:
+        place = place_of(workload, session)
+    except InvalidInput as error:
+        return found + error.problems
+    found += placement.space_problems(place, wanted)
+    try:
+        placement.check_name(session, place, wanted.name, wanted.instance_uuid)
+    except Conflict as error:
+        found.append(Problem("name", str(error)))
+    return found
 
 
 def spec_text(workload: Workload) -> dict[str, Any]:

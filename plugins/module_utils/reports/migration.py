@@ -39,6 +39,7 @@ ACT_TEXT: dict[str, str] = {
     "disk_pass": "copy and read back",
     "disk_clone_removed": "remove the clones",
     "vsphere_vm": "start",
+    "vcd_vm": "start",
     "workload_check": "check",
     "source_fence": "fence the source",
 }

@@ -55,6 +55,8 @@ class FakeTarget:
         self.calls: list[str] = []
         self.fail: Callable[[str], None] = lambda call: None
         self.wants_length = False
+        self.sized = False
+        self.announced: dict[int, int] = {}
         self.lengths: list[int | None] = []
         self.corrupt: set[int] = set()
         self.closed = 0
@@ -86,8 +88,10 @@ class FakeTarget:
         assert not machine.running
         self.machine = None
 
-    def open_import(self, marks: Mapping[str, str]) -> FakeLease:
+    def open_import(self, marks: Mapping[str, str], lengths: Mapping[int, int] | None = None) -> FakeLease:
         self._call("open_import")
+        assert (lengths is not None) == self.sized
+        self.announced = dict(lengths or {})
         assert self.machine is None, "there must be one machine at most"
         self.machine = Machine("vm-1", "web-1", False, dict(marks))
         self.bytes = {}

@@ -4,8 +4,8 @@
 """A workload in Cloud Director: what its machine is to be, and the target of a pass.
 
 Its disks go up as a template of our catalog; the machine is made from it in the vApp of its move group, and the
-template is dropped. What was begun and not finished is found by names that follow from the workload alone: the template's, and
-the stamp in the machine's description.
+template is dropped. What was begun and not finished is found by names that follow from the workload alone: the
+template's, and the stamp in the machine's description.
 """
 
 from __future__ import annotations

@@ -1,0 +1,186 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole pass into the lab's Cloud Director: two disks go up, a machine is made of them, they are read back and equal.
+
+It has a server of its own in this process.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import job, target, transfer, vcd
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
+    CloudExitError,
+    Conflict,
+    NotFound,
+)
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client, network, objects, org
+from tests.lab.vcd import Control, seed
+from tests.lab.vcd.make import serve
+from tests.unit.plugins.module_utils.acts.variable import variable
+
+GIB = 1 << 30
+
+
+@dataclass
+class Cloud:
+    """The server, its own door, and a workload that goes there from two files."""
+
+    url: str
+    folder: Path
+    control: Control
+    workload: Workload
+    disks: list[Path]
+
+    def connect(self) -> client.Session:
+        ca = str(self.folder / "ca.pem")
+        return client.connect(self.url, seed.ORG, username=seed.USER, password=seed.PASSWORD, ca_file=ca)
+
+    def work(self, identity: str = "p1", **options: Any) -> transfer.Pass:
+        disks = [
+            transfer.PassDisk(index, f"volume-{'ab'[index]}", str(path), GIB) for index, path in enumerate(self.disks)
+        ]
+        return transfer.Pass(identity, "web-1", disks, frozen_at="2026-01-01T00:00:00+00:00", **options)
+
+    def run(self, work: transfer.Pass | None = None) -> dict[str, Any]:
+        record = job.Record(str(self.folder / "state"), job.job_id("acme", "server-1"))
+        record.path.mkdir(parents=True, exist_ok=True)
+        runner = transfer.Runner(
+            work or self.work(), lambda: vcd.VcdTarget(self.workload, self.connect()), record, pause=lambda _s: None
+        )
+        result = runner.run()
+        assert list(record.path.glob("*.part")) == [], "no spool is left"
+        return result
+
+    def machines(self) -> list[dict[str, Any]]:
+        return self.control.machines()[1]
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    found = []
+    for name in "ab":
+        path = tmp_path_factory.mktemp("disks") / name
+        with open(path, "wb") as stream:
+            stream.truncate(GIB)
+            for place in (0, 300 << 20, GIB - (1 << 20)):
+                stream.seek(place)
+                stream.write(random.Random(name + str(place)).randbytes(1 << 20))
+        found.append(path)
+    return found
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, disks: list[Path]) -> Iterator[Cloud]:
+    server = serve(tmp_path / "vcd")
+    server.start()
+    given = variable(target={"type": "vcd", "org": seed.ORG, "vdc": seed.VDC})
+    for disk in given["disks"]:
+        disk["datastore"] = None
+    found = Cloud(
+        server.url, tmp_path / "vcd", Control(server.url, tmp_path / "vcd" / "ca.pem"), Workload.of(given), disks
+    )
+    with found.connect() as session:
+        place = org.vdc(session, seed.VDC)
+        wanted = network.Network("VM Network", "10.20.0.1", 24, place.urn).wanted()
+        objects.create(session, "orgVdcNetworks", {"name": "VM Network", **wanted.body}, "cannot make the network")
+    yield found
+    server.stop()
+
+
+@pytest.mark.parametrize("upload", ["auto", "measured"])
+def test_a_pass_makes_a_proven_machine(cloud: Cloud, upload: str) -> None:
+    result = cloud.run(cloud.work(upload=upload))
+    assert result["upload"] == {"auto": "spooled"}.get(upload, upload)
+    assert result["changed"] and all(disk["equal"] for disk in result["disks"])
+    (machine,) = cloud.machines()
+    assert f"vm-{machine['instance_uuid']}" == result["vm_ref"]
+    assert [(disk["controller"], disk["bus"], disk["unit"]) for disk in machine["disks"]] == [
+        ("pvscsi", 0, 0),
+        ("pvscsi", 0, 1),
+    ]
+    for disk, source in zip(machine["disks"], cloud.disks, strict=True):
+        with open(disk["path"], "rb") as came, open(source, "rb") as sent:
+            for place in (0, 100 << 20, 300 << 20, GIB - (1 << 20)):
+                came.seek(place), sent.seek(place)
+                assert came.read(1 << 20) == sent.read(1 << 20)
+    (nic,) = machine["nics"]
+    assert (nic["mac"], nic["address"]) == ("fa:16:3e:00:00:01", "10.20.0.11")
+    assert machine["extra_config"]["cloudexit.state"] == "verified"
+    assert machine["extra_config"]["cloudexit.manifest.1"] == result["disks"][1]["manifest_target"]
+    assert cloud.control.table("vapptemplate") == {}, "the template is dropped"
+    with cloud.connect() as session:
+        found = target.find(cloud.workload, session)
+        assert found is not None and found.state == "verified" and found.summary["name"] == "web-1"
+        assert target.problems(cloud.workload, session) == []
+    assert not cloud.run(cloud.work(upload=upload))["changed"], "it is there already"
+
+
+def test_a_machine_is_started_and_stopped(cloud: Cloud) -> None:
+    with cloud.connect() as session:
+        with pytest.raises(NotFound):
+            vcd.started(cloud.workload, session, dry_run=False, timeout=60)
+        cloud.run()
+        assert vcd.started(cloud.workload, session, dry_run=True, timeout=60)[0]
+        assert cloud.machines()[0]["power"] == "poweredOff"
+        changed, before, after = vcd.started(cloud.workload, session, dry_run=False, timeout=60)
+        assert changed and not before.running and after.running and after.state == "started"
+        assert not vcd.started(cloud.workload, session, dry_run=False, timeout=60)[0]
+        changed, _before, after = vcd.stopped(
+            cloud.workload, session, dry_run=False, timeout=60, state=transfer.ROLLED_BACK
+        )
+        assert changed and not after.running and after.state == "rolled_back"
+        assert not vcd.stopped(cloud.workload, session, dry_run=False, timeout=60, state=transfer.ROLLED_BACK)[0]
+    with pytest.raises(Conflict, match="kept by a rollback"):
+        cloud.run()
+
+
+FAULTS: dict[str, Callable[[Control], Any]] = {
+    "the connection breaks": lambda control: control.faults(cut_upload={"after": 1 << 20, "times": 1}),
+    "the import fails": lambda control: control.faults(
+        task_error={"match": "vdcRecomposeVapp", "status": 500, "minor": "INTERNAL", "message": "no", "times": 1}
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_what_fails_leaves_nothing_but_a_way_on(cloud: Cloud, fault: str) -> None:
+    FAULTS[fault](cloud.control)
+    try:
+        cloud.run()
+    except CloudExitError:
+        assert cloud.machines() == [] and cloud.control.table("vapptemplate") == {}
+    cloud.control.faults()
+    result = cloud.run()
+    assert all(disk["equal"] for disk in result["disks"])
+    assert len(cloud.machines()) == 1 and cloud.control.table("vapptemplate") == {}
+
+
+def test_what_a_dead_run_left_is_taken_away(cloud: Cloud) -> None:
+    """It died with an upload open; another time after the machine was made, and before it was marked."""
+    for lengths in ({0: 1000, 1: 1000}, {0: 1001, 1: 1001}):
+        left = vcd.VcdTarget(cloud.workload, cloud.connect())
+        left.open_import({"state": "importing"}, lengths).transfer._end()
+        assert len(cloud.control.table("vapptemplate")) == 1
+    cloud.run()
+    assert len(cloud.machines()) == 1 and cloud.control.table("vapptemplate") == {}
+    ref = f"vm-{cloud.machines()[0]['instance_uuid']}"
+    result = cloud.run(cloud.work("p2"))
+    assert result["vm_ref"] != ref and len(cloud.machines()) == 1
+
+
+def test_what_is_wrong_at_the_target_is_told_at_once(cloud: Cloud) -> None:
+    given = variable(target={"type": "vcd", "org": seed.ORG, "vdc": seed.VDC, "storage_profile": "tin"})
+    given["nics"][0]["target"] = "nowhere"
+    with cloud.connect() as session:
+        found = [str(problem) for problem in target.problems(Workload.of(given), session)]
+    assert any("tin" in problem for problem in found) and any("nowhere" in problem for problem in found)

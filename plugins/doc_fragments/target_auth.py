@@ -56,6 +56,8 @@ options:
   ca_cert:
     description:
       - File with the certificate authority (PEM) that signed the certificate.
+      - Left out, E(SSL_CERT_FILE) is used, and for Cloud Director E(REQUESTS_CA_BUNDLE) before it; else the authorities
+        that the system knows.
     type: path
 requirements:
   - pyvmomi >= 9, < 10 for vCenter

@@ -247,6 +247,31 @@ def test_a_target_that_wants_lengths_and_may_not_have_them(work: transfer.Pass, 
     assert target.machine is None
 
 
+@pytest.mark.parametrize("room", [True, False])
+def test_a_target_that_wants_all_lengths_first_gets_them(
+    work: transfer.Pass, record: Record, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not room:
+        pytest.importorskip("zlib_ng")
+        monkeypatch.setattr(transfer, "SPOOL_SPARE", 1 << 60)
+    target = FakeTarget()
+    target.sized = target.wants_length = True
+    target.fail = cut(when="write 1")
+    result = run(work, target, record)
+    assert result["upload"] == ("spooled" if room else "measured")
+    assert [d["manifest_target"] for d in result["disks"]] == expected(work)
+    assert target.announced == {disk.index: len(target.bytes[disk.index]) for disk in work.disks}
+    assert list(record.path.glob("*.part")) == []
+
+
+def test_a_target_that_wants_all_lengths_first_takes_no_chunks(work: transfer.Pass, record: Record) -> None:
+    target = FakeTarget()
+    target.sized = True
+    with pytest.raises(transfer.LengthRequired, match="chunked"):
+        run(replace(work, upload="chunked"), target, record)
+    assert "open_import" not in target.calls
+
+
 def test_a_stop_gives_the_lease_back(work: transfer.Pass, record: Record) -> None:
     target = FakeTarget()
     runner = transfer.Runner(work, lambda: target, record, tick_s=0.01)

@@ -56,7 +56,7 @@ options:
   ca_cert:
     description:
       - File with the certificate authority (PEM) that signed the certificate.
-      - Left out, E(SSL_CERT_FILE) is used, and for Cloud Director E(REQUESTS_CA_BUNDLE) before it; else the authorities
+      - Left out, E(SSL_CERT_FILE) is used, and for Cloud Director E(REQUESTS_CA_BUNDLE) after it; else the authorities
         that the system knows.
     type: path
 requirements:

@@ -45,7 +45,7 @@ options:
   ca_cert:
     description:
       - File with the certificate authority (PEM) that signed the certificate.
-      - Left out, E(REQUESTS_CA_BUNDLE) or E(SSL_CERT_FILE) is used, else the authorities that the system knows.
+      - Left out, E(SSL_CERT_FILE) or E(REQUESTS_CA_BUNDLE) is used, else the authorities that the system knows.
     type: path
 requirements:
   - requests >= 2.31

@@ -133,7 +133,7 @@ def open_vcd(module: AnsibleModule, workload: Workload | None = None) -> vcd.Ses
         api_token=found["api_token"],
         token_file=found["token_file"],
         validate_certs=_verified(params, "VCD_VALIDATE_CERTS"),
-        ca_file=params["ca_cert"] or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
+        ca_file=params["ca_cert"] or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
     )
 
 

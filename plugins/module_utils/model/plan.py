@@ -585,6 +585,8 @@ def _disks(workload: Workload, where: str) -> Iterator[Problem]:
 def _for_vcd(workload: Workload, where: str) -> Iterator[Problem]:
     """What Cloud Director does not take."""
     for index, disk in enumerate(workload.disks):
+        if disk.boot and index:
+            yield Problem(f"{where}.disks[{index}].boot", "Cloud Director boots from the first disk, so put it first")
         if disk.size_gib and disk.size_gib > VCD_DISK_GIB:
             text = f"{disk.size_gib} GiB: Cloud Director takes {VCD_DISK_GIB} at most"
             hint = "copy its files to smaller disks in the guest, shrink it before, or choose a vSphere target"

@@ -15,17 +15,12 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import from_environment
+
 display = Display()
 
 MODULE = "cloudexit.flexible_engine.disk_pass"
 INFO = "cloudexit.flexible_engine.disk_pass_info"
-ENVIRONMENT = {
-    "hostname": "VMWARE_HOST",
-    "port": "VMWARE_PORT",
-    "username": "VMWARE_USER",
-    "password": "VMWARE_PASSWORD",
-    "validate_certs": "VMWARE_VALIDATE_CERTS",
-}
 STEP = 5
 EVERY_S = 30.0
 LONGEST_WAIT_S = 10.0
@@ -45,9 +40,7 @@ class ActionModule(ActionBase):
         self._vars = task_vars or {}
         args = dict(self._task.args)
         # the reader host has another environment than the controller, which holds the credentials
-        for option, name in ENVIRONMENT.items():
-            if args.get(option) is None and os.environ.get(name):
-                args[option] = os.environ[name]
+        args |= from_environment(self._kind(args), args)
         self._evidence = args.get("evidence_dir")
         self._about = {"workload": args.get("workload"), "state_dir": args.get("state_dir")}
         self._about = {key: value for key, value in self._about.items() if value is not None}
@@ -56,6 +49,12 @@ class ActionModule(ActionBase):
             return dict(found)
         lines = Lines(self._host(args)) if str(args.get("progress", True)).lower() not in ("false", "no", "0") else None
         return self._end(self._follow(dict(found), lines))
+
+    def _kind(self, args: dict[str, Any]) -> str:
+        """The type of the plan's target; what is no workload is refused by the module."""
+        workload = args.get("workload")
+        target = workload.get("target") if isinstance(workload, dict) else None
+        return "vcd" if isinstance(target, dict) and target.get("type") == "vcd" else "vsphere"
 
     def _host(self, args: dict[str, Any]) -> str:
         workload = args.get("workload")

@@ -41,7 +41,6 @@ options:
     description:
       - Whether the TLS certificate is verified. Left out, E(VCD_VALIDATE_CERTS) is used, else it is.
     type: bool
-    default: true
   ca_cert:
     description:
       - File with the certificate authority (PEM) that signed the certificate.

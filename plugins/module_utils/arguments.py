@@ -46,15 +46,38 @@ def target_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-_VCD_ENVIRONMENT = {
-    "url": ("VCD_URL", "CLOUDAVENUE_URL"),
-    "org": ("VCD_ORG", "CLOUDAVENUE_ORG"),
-    "username": ("VCD_USER", "CLOUDAVENUE_USERNAME"),
-    "password": ("VCD_PASSWORD", "CLOUDAVENUE_PASSWORD"),
-    "api_token": ("VCD_API_TOKEN", "CLOUDAVENUE_API_TOKEN"),
-    "token_file": ("VCD_TOKEN_FILE", "CLOUDAVENUE_TOKEN_FILE"),
+_ENVIRONMENT: dict[str, dict[str, tuple[str, ...]]] = {
+    "vsphere": {
+        "hostname": ("VMWARE_HOST",),
+        "port": ("VMWARE_PORT",),
+        "username": ("VMWARE_USER",),
+        "password": ("VMWARE_PASSWORD",),
+        "validate_certs": ("VMWARE_VALIDATE_CERTS",),
+    },
+    "vcd": {
+        "url": ("VCD_URL", "CLOUDAVENUE_URL"),
+        "org": ("VCD_ORG", "CLOUDAVENUE_ORG"),
+        "username": ("VCD_USER", "CLOUDAVENUE_USERNAME"),
+        "password": ("VCD_PASSWORD", "CLOUDAVENUE_PASSWORD"),
+        "api_token": ("VCD_API_TOKEN", "CLOUDAVENUE_API_TOKEN"),
+        "token_file": ("VCD_TOKEN_FILE", "CLOUDAVENUE_TOKEN_FILE"),
+        "validate_certs": ("VCD_VALIDATE_CERTS",),
+    },
 }
-_VCD_WAYS = ("password", "api_token", "token_file")
+_WAYS = ("password", "api_token", "token_file")
+
+
+def from_environment(kind: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """What the environment says of the options for a kind of target that are not given; one way to log in is enough."""
+    found: dict[str, str] = {}
+    for option, variables in _ENVIRONMENT[kind].items():
+        known = {**found, **{key: value for key, value in given.items() if value not in (None, "")}}
+        if option in known or (option in _WAYS and any(way in known for way in _WAYS)):
+            continue
+        value = next((os.environ[name] for name in variables if os.environ.get(name)), "")
+        if value:
+            found[option] = value
+    return found
 
 
 def vcd_spec() -> dict[str, dict[str, Any]]:
@@ -66,7 +89,7 @@ def vcd_spec() -> dict[str, dict[str, Any]]:
         "password": {"type": "str", "no_log": True},
         "api_token": {"type": "str", "no_log": True},
         "token_file": {"type": "path", "no_log": False},
-        "validate_certs": {"type": "bool", "default": True, "fallback": (env_fallback, ["VCD_VALIDATE_CERTS"])},
+        "validate_certs": {"type": "bool"},
         "ca_cert": {"type": "path"},
     }
 
@@ -77,7 +100,6 @@ def any_target_spec() -> dict[str, dict[str, Any]]:
         **vcd_spec(),
         "hostname": {"type": "str"},
         "port": {"type": "int"},
-        "validate_certs": {"type": "bool"},
     }
 
 
@@ -86,53 +108,47 @@ def open_any_target(module: AnsibleModule, workload: Workload) -> AnySession:
     return open_vcd(module, workload) if is_vcd(workload) else open_target(_vcenter_params(module))
 
 
+def _filled(module: AnsibleModule, kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with what the environment says."""
+    found = {**params, **from_environment(kind, params)}
+    for key in ("password", "api_token"):
+        if found.get(key):
+            module.no_log_values.add(found[key])
+    given = found.get("validate_certs")
+    found["validate_certs"] = True if given is None else bool(boolean(given, strict=False))
+    return found
+
+
 def _vcenter_params(module: AnsibleModule) -> dict[str, Any]:
     """The options as those of `target_spec` are: with the environment, and refused where they are not complete."""
-    params = dict(module.params)
-    missing = []
-    for option, name in (("hostname", "HOST"), ("username", "USER"), ("password", "PASSWORD")):
-        params[option] = params[option] or os.environ.get(f"VMWARE_{name}") or ""
-        if not params[option]:
-            missing.append(Problem(option, f"is missing: give it, or set VMWARE_{name} in the environment"))
-    if params["password"]:
-        module.no_log_values.add(params["password"])
-    port = params["port"] or os.environ.get("VMWARE_PORT") or 443
-    if str(port).isdigit():
-        params["port"] = int(port)
-    else:
-        missing.append(Problem("port", "must be a port (VMWARE_PORT in the environment)"))
+    params = _filled(module, "vsphere", module.params)
+    missing = [
+        Problem(option, f"is missing: give it, or set {_ENVIRONMENT['vsphere'][option][0]} in the environment")
+        for option in ("hostname", "username", "password")
+        if not params.get(option)
+    ]
+    port = str(params.get("port") or 443)
+    if not port.isdigit():
+        missing.append(Problem("port", "must be a number (VMWARE_PORT in the environment)"))
     if missing:
         raise InvalidInput("The log-in to vCenter is not complete", missing)
-    params["validate_certs"] = _verified(params, "VMWARE_VALIDATE_CERTS")
-    return params
-
-
-def _verified(params: Mapping[str, Any], name: str) -> bool:
-    given = params["validate_certs"]
-    return bool(boolean(os.environ.get(name, "true"), strict=False)) if given is None else bool(given)
+    return {**params, "port": int(port)}
 
 
 def open_vcd(module: AnsibleModule, workload: Workload | None = None) -> vcd.Session:
     """The Cloud Director. Left out, the organisation is that of the workload's plan, or the environment's."""
-    params = module.params
-    found = {key: params.get(key) or "" for key in _VCD_ENVIRONMENT}
-    if workload is not None and not found["org"]:
-        found["org"] = workload.data.target.org
-    for key, variables in _VCD_ENVIRONMENT.items():
-        if found[key] or (key in _VCD_WAYS and any(found[way] for way in _VCD_WAYS)):
-            continue  # one way to log in is enough
-        found[key] = next((os.environ[name] for name in variables if os.environ.get(name)), "")
-    for key in ("password", "api_token"):
-        if found[key]:
-            module.no_log_values.add(found[key])
+    params = dict(module.params)
+    if workload is not None and not params["org"]:
+        params["org"] = workload.data.target.org
+    params = _filled(module, "vcd", params)
     return vcd.connect(
-        found["url"],
-        found["org"],
-        username=found["username"],
-        password=found["password"],
-        api_token=found["api_token"],
-        token_file=found["token_file"],
-        validate_certs=_verified(params, "VCD_VALIDATE_CERTS"),
+        params["url"] or "",
+        params["org"] or "",
+        username=params["username"] or "",
+        password=params["password"] or "",
+        api_token=params["api_token"] or "",
+        token_file=params["token_file"] or "",
+        validate_certs=params["validate_certs"],
         ca_file=params["ca_cert"] or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
     )
 

@@ -74,6 +74,31 @@ options:
     type: dict
     default: {}
     suboptions:
+      type:
+        description: Kind of target, a vCenter or Cloud Director (Cloud Avenue); it says which other options count.
+        type: str
+        choices: [vsphere, vcd]
+        default: vsphere
+      org:
+        description: Organisation of Cloud Director.
+        type: str
+        default: ''
+      vdc:
+        description: Virtual data center of the machines.
+        type: str
+        default: ''
+      storage_profile:
+        description: Storage profile of the machines. Left out, the default of the VDC.
+        type: str
+        default: ''
+      catalog:
+        description: Catalog that disks are uploaded to. Left out, C(cloudexit).
+        type: str
+        default: ''
+      vapp_prefix:
+        description: Begin of the names of the vApps, one for each move group. Left out, the tenant's name.
+        type: str
+        default: ''
       datacenter:
         description: Name or inventory path of the datacenter.
         type: str
@@ -261,6 +286,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess, reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
@@ -274,10 +300,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         tenant=params["tenant"],
         cloud=params["cloud"],
         estate_file=os.path.relpath(params["estate"], os.path.dirname(os.path.abspath(params["path"]))),
-        datacenter=target["datacenter"],
-        compute=target["compute"],
-        datastore=target["datastore"],
-        folder=target["folder"],
+        **{key: target[key] for key in ("type", *plans.target_keys(target["type"]))},
         networks=target["networks"],
         default_network=target["network"],
         reader=reader["name"],
@@ -367,6 +390,12 @@ def main() -> None:
             "default": {},
             "apply_defaults": True,
             "options": {
+                "type": {"type": "str", "choices": ["vsphere", "vcd"], "default": "vsphere"},
+                "org": text,
+                "vdc": text,
+                "storage_profile": text,
+                "catalog": text,
+                "vapp_prefix": text,
                 "datacenter": text,
                 "compute": text,
                 "datastore": text,

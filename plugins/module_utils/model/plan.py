@@ -146,6 +146,13 @@ class Target:
 
 TARGET_NEEDS = {"vsphere": ("datacenter", "compute", "datastore"), "vcd": ("org", "vdc")}
 TARGET_TAKES = {"vsphere": ("folder",), "vcd": ("storage_profile", "catalog", "vapp_prefix")}
+
+
+def target_keys(kind: str) -> tuple[str, ...]:
+    """The keys of a target that count for its type, besides the type."""
+    return (*TARGET_NEEDS[kind], *TARGET_TAKES[kind])
+
+
 DESTINATIONS: dict[str, Destination] = {"vsphere": "vsphere", "vcd": "cloud_avenue"}
 """What a decision calls the place that a type of target stands for."""
 
@@ -463,7 +470,7 @@ def _target(target: Target) -> Iterator[Problem]:
         if isinstance(value, str) and not value.strip():
             yield Problem(f"target.{key}", "must not be empty")
     for kind in TARGET_NEEDS:
-        for key in (*TARGET_NEEDS[kind], *TARGET_TAKES[kind]):
+        for key in target_keys(kind):
             if kind != target.type and getattr(target, key):
                 yield Problem(f"target.{key}", f"has no meaning for a target of type {target.type}")
 

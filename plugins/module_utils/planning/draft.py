@@ -12,7 +12,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names, schema
@@ -33,10 +33,16 @@ class Options:
     tenant: str
     cloud: str | None = None
     estate_file: str = ""
+    type: Literal["vsphere", "vcd"] = "vsphere"
     datacenter: str = ""
     compute: str = ""
     datastore: str = ""
     folder: str = "cloudexit"
+    org: str = ""
+    vdc: str = ""
+    storage_profile: str = ""
+    catalog: str = ""
+    vapp_prefix: str = ""
     networks: Mapping[str, str] = field(default_factory=dict)
     default_network: str | None = None
     reader: str = "reader-1"
@@ -60,7 +66,7 @@ class Draft:
 
 
 def draft(estate: estates.Estate, options: Options, judgement: judging.Judgement | None = None) -> Draft:
-    """Draft a plan for vSphere. The same estate, options and judgement give the same plan."""
+    """Draft a plan. The same estate, options and judgement give the same plan."""
     if judgement is None:
         judgement = judging.judge(estate, inputs(options))
     return _Drafter(estate, options, judgement).draft()
@@ -70,6 +76,7 @@ def inputs(options: Options, base: judging.Inputs | None = None) -> judging.Inpu
     """What a judgement has to know of the options of a draft."""
     return dataclasses.replace(
         base or judging.Inputs(),
+        target=plans.DESTINATIONS[options.type],
         reader_server_id=options.reader_server_id,
         group_by=options.group_by,
         at_once=options.workloads_at_once,
@@ -112,11 +119,8 @@ class _Drafter:
                 cloud=options.cloud,
             ),
             target=plans.Target(
-                type="vsphere",
-                datacenter=options.datacenter,
-                compute=options.compute,
-                datastore=options.datastore,
-                folder=options.folder,
+                type=options.type,
+                **{key: getattr(options, key) for key in plans.target_keys(options.type)},
             ),
             estate=plans.EstateRef(file=options.estate_file, digest=self._estate.digest()),
             readers={
@@ -168,7 +172,11 @@ class _Drafter:
     def _decision(self, server: estates.Server) -> plans.Decision | None:
         """Where it goes, when there is a policy that says so."""
         decided = self._judgement.decisions[server.id]
-        if decided.destination == judging.TARGET and decided.answer == "not_asked" and not decided.reasons:
+        if (
+            decided.destination == self._judgement.inputs.target
+            and decided.answer == "not_asked"
+            and not decided.reasons
+        ):
             return None
         return plans.Decision(to=decided.destination, answer=decided.answer, reasons=list(decided.reasons))
 
@@ -179,7 +187,7 @@ class _Drafter:
             volume=volume.id,
             size_gib=volume.size_gib,
             boot=attachment.boot,
-            datastore=place if place and place != self._options.datastore else None,
+            datastore=place if place and self._options.type == "vsphere" and place != self._options.datastore else None,
         )
 
     def _remark(self, host: str, server: estates.Server, guest: guests.Guest, more: Iterable[str]) -> None:

@@ -28,8 +28,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import schedule as schedules
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import waves as waving
 
-TARGET = "vsphere"
-"""Where plans go: the one target that there is."""
+TARGET: assessments.Destination = "vsphere"
+"""Where plans go when nothing else is said."""
 
 WORDS: Mapping[str, str] = {
     "cloud_avenue": "Cloud Avenue",
@@ -47,12 +47,14 @@ class Inputs:
 
     waves: the wave that each move group was drafted into before; it stays there while there is room.
     groups: the move group that each server, by its id, was drafted into before; a group keeps its name.
+    target: where the plan goes.
     """
 
     policy: policies.Policy = policies.DEFAULT
     rules: Sequence[ruling.Rule] | None = None
     flows: Flows | None = None
     metrics: Metrics | None = None
+    target: assessments.Destination = TARGET
     reader_server_id: str = ""
     group_by: str = ""
     at_once: int = 0
@@ -89,7 +91,7 @@ def judge(estate: estates.Estate, inputs: Inputs | None = None) -> Judgement:
     given = inputs or Inputs()
     policy = given.policy
     about = ruling.About(
-        target=TARGET,
+        target=given.target,
         reader_server_id=given.reader_server_id,
         storage=policy.storage,
         capacity=policy.capacity,
@@ -101,11 +103,11 @@ def judge(estate: estates.Estate, inputs: Inputs | None = None) -> Judgement:
     servers = {fact["id"]: fact for fact in ruling.seen_from(facts, "servers", about)}
     readiness = {ident: readinesses.of(fact, by_server.get(ident, ())) for ident, fact in servers.items()}
     decisions = {
-        ident: policies.decide(policy, fact, readiness[ident], target=TARGET) for ident, fact in servers.items()
+        ident: policies.decide(policy, fact, readiness[ident], target=given.target) for ident, fact in servers.items()
     }
     reasons = {}
     for ident in servers:
-        reason = _reason(by_server.get(ident, ()), decisions[ident], ident == given.reader_server_id)
+        reason = _reason(by_server.get(ident, ()), decisions[ident], ident == given.reader_server_id, given.target)
         if reason:
             reasons[ident] = reason
     hosts = names.host_keys({server.id: server.name for server in estate.servers})
@@ -168,7 +170,7 @@ def _named(waves: Iterable[assessments.Wave]) -> list[assessments.Wave]:
     return found
 
 
-def _reason(findings: Iterable[estates.Finding], decision: policies.Decision, reader: bool) -> str:
+def _reason(findings: Iterable[estates.Finding], decision: policies.Decision, reader: bool, target: str) -> str:
     """Why a server does not move; empty where it does."""
     if reader:
         return "it is the reader host of this plan"
@@ -180,7 +182,7 @@ def _reason(findings: Iterable[estates.Finding], decision: policies.Decision, re
         return f"the customer has not answered yet; proposed: {WORDS[decision.destination]}. {why}".strip()
     if decision.answer == "refused":
         return f"the customer refused: {WORDS[decision.destination]}. {why}".strip()
-    if decision.destination != TARGET:
+    if decision.destination != target:
         place = WORDS[decision.destination]
         return f"{place if place[0].islower() else f'it goes to {place}'}. {why}".strip()
     return ""

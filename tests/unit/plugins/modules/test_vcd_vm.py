@@ -33,7 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Session()
 
     monkeypatch.setattr(arguments.vcd, "connect", connect)
-    for variables in arguments._VCD_ENVIRONMENT.values():
+    for variables in arguments._ENVIRONMENT["vcd"].values():
         for name in variables:
             monkeypatch.delenv(name, raising=False)
     return seen

@@ -53,7 +53,6 @@ _SHOWN = {
     "workloads_at_once",
     "disks_per_reader",
     "bandwidth_mib_s",
-    "folder",
     "server_id",
 }
 
@@ -139,6 +138,13 @@ def _workload(workload: plans.Workload) -> dict[str, Any]:
     return shown
 
 
+def _asked(value: Any, name: str) -> bool:
+    """Whether it is a key of a target that people are to see, although it is empty."""
+    if not isinstance(value, plans.Target):
+        return False
+    return name in plans.TARGET_NEEDS[value.type] or (name == "folder" and value.type == "vsphere")
+
+
 def _shown(value: Any) -> Any:
     """Plain data without what equals its default, but with what people want to see."""
     if dataclasses.is_dataclass(value):
@@ -147,7 +153,7 @@ def _shown(value: Any) -> Any:
             for entry in dataclasses.fields(value)
             if entry.name in _SHOWN
             or getattr(value, entry.name) != _default(value, entry.name)
-            or (isinstance(value, plans.Target) and entry.name in plans.TARGET_NEEDS[value.type])
+            or _asked(value, entry.name)
         }
     if isinstance(value, Mapping):
         return {key: _shown(entry) for key, entry in value.items()}

@@ -72,6 +72,22 @@ def test_check_real_check_real(call_module: Call, params: dict[str, Any]) -> Non
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == files
 
 
+def test_a_plan_into_cloud_director(call_module: Call, params: dict[str, Any]) -> None:
+    given = {"type": "vcd", "org": "acme-org", "vdc": "acme-vdc", "network": "app"}
+    drafted = call_module("plan_draft", {**params, "target": given})
+    assert drafted["changed"] and drafted["to_fill"] == []
+    text = Path(params["path"]).read_text()
+    assert "target:\n  type: vcd\n  org: acme-org\n  vdc: acme-vdc\n" in text and "datacenter" not in text
+    plan = plans.loads(text)
+    assert plan.moving() and all(workload.decision is None for workload in plan.moving().values())
+    assert not call_module("plan_draft", {**params, "target": given})["changed"]
+
+
+def test_what_a_plan_into_cloud_director_lacks_is_told(call_module: Call, params: dict[str, Any]) -> None:
+    drafted = call_module("plan_draft", {**params, "target": {"type": "vcd"}})
+    assert drafted["to_fill"] == ["target.org: must not be empty", "target.vdc: must not be empty"]
+
+
 def write(params: dict[str, Any], estate: dict[str, Any]) -> None:
     """The tenant has changed: as estate_read leaves it."""
     file = Path(params["estate"])

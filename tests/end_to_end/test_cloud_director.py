@@ -143,6 +143,13 @@ def test_a_machine_moves_into_cloud_director(move: Move) -> None:
     assert second.changed == 0
     assert move.writes(began) == {}
 
+    # and back: the machine goes off and is kept, the source runs again and is not fenced
+    operator.run("rollback", *operator.plan_arguments(), "--limit", host).ok()
+    (machine,) = move.machines()
+    assert (machine["power"], machine["extra_config"]["cloudexit.state"]) == ("poweredOff", "rolled_back")
+    server = api(move.instance).get("compute", f"/servers/{move.server}")["server"]
+    assert not server["locked"] and server["status"] == "ACTIVE"
+
 
 def _root(disk: dict[str, Any]) -> str:
     return f"cloudexit.manifest.{disk['index']}"

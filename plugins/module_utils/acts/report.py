@@ -232,7 +232,8 @@ def _found(workloads: Sequence[Workload], plan: plans.Plan | None) -> Iterator[F
 
 
 def _place(target: Mapping[str, Any]) -> str:
-    parts = [_string(target.get(name)) for name in ("type", "datacenter", "compute", "datastore", "folder")]
+    keys = ("type", "datacenter", "compute", "datastore", "folder", "org", "vdc", "storage_profile")
+    parts = [_string(target.get(name)) for name in keys]
     return " / ".join(part for part in parts if part)
 
 

@@ -364,22 +364,28 @@ class _Import:
         """Cloud Director is not told; the transfer keeps its session alive itself."""
 
     def complete(self) -> str:
-        session, workload = self.target.session, self.target.workload
         uploaded = self.transfer.complete()
         try:
-            made = vapp.add_machine(session, self.box, uploaded, self.wanted, storage_profile=self.profile)
-            more = {f"{PREFIX}{key}": value for key, value in self.marks.items() if key != "state"}
-            vm.set_marks(session, made, replace(workload.marks, state=self.marks["state"]), more)
-            changes = vm.plan(made, self.wanted, firmware=session.at_least(vm.FIRMWARE_SINCE))
-            made = vm.apply(session, made, self.wanted, changes)
-            left = vm.plan(made, self.wanted, firmware=session.at_least(vm.FIRMWARE_SINCE))
-            if left:
-                raise Conflict(
-                    f"The machine {made.name} is not as the plan says", cause="; ".join(map(str, left.changes))
-                )
-        finally:
-            template.remove(session, uploaded.href)
+            made = self._make(uploaded)
+        except BaseException:
+            with contextlib.suppress(CloudExitError):
+                template.remove(self.target.session, uploaded.href)
+            raise
+        template.remove(self.target.session, uploaded.href)
         return f"vm-{made.uuid}"
+
+    def _make(self, uploaded: template.Template) -> vm.Vm:
+        """The machine from the template, as the plan wants it; marked before anything else is done to it."""
+        session, workload = self.target.session, self.target.workload
+        firmware = session.at_least(vm.FIRMWARE_SINCE)
+        made = vapp.add_machine(session, self.box, uploaded, self.wanted, storage_profile=self.profile)
+        more = {f"{PREFIX}{key}": value for key, value in self.marks.items() if key != "state"}
+        vm.set_marks(session, made, replace(workload.marks, state=self.marks["state"]), more)
+        made = vm.apply(session, made, self.wanted, vm.plan(made, self.wanted, firmware=firmware))
+        left = vm.plan(made, self.wanted, firmware=firmware)
+        if left:
+            raise Conflict(f"The machine {made.name} is not as the plan says", cause="; ".join(map(str, left.changes)))
+        return made
 
     def abort(self, message: str) -> None:
         """Take away the upload and an unfinished machine."""

@@ -228,6 +228,36 @@ def test_what_can_be_wrong(change: Callable[[dict[str, Any]], Any], said: str) -
     assert any(said in problem for problem in found), found
 
 
+def into_cloud_director(data: dict[str, Any]) -> None:
+    data["target"] = {"type": "vcd", "org": "acme-org", "vdc": "acme-vdc"}
+
+
+def test_a_plan_into_cloud_director() -> None:
+    assert broken(into_cloud_director) == []
+
+    def change(data: dict[str, Any]) -> None:
+        into_cloud_director(data)
+        data["target"]["vdc"] = " "
+        web, db = data["workloads"]["web-1"], data["workloads"]["db-1"]
+        web["disks"][0] |= {"size_gib": 2049, "datastore": "DS"}
+        web["nics"] = [{"mac": f"fa:16:3e:00:01:{n:02x}", "network": "n1"} for n in range(11)]
+        web["checks"] = []
+        web["decision"] = {"to": "vsphere"}
+        db["disks"][0]["boot"], db["disks"][1]["boot"] = False, True
+        db["decision"] = {"to": "cloud_avenue"}
+
+    said = broken(change)
+    assert [problem.partition(":")[0] for problem in said] == [
+        "target.vdc",
+        "workloads.web-1.decision.to",
+        "workloads.web-1.disks[0].size_gib",
+        "workloads.web-1.disks[0].datastore",
+        "workloads.web-1.nics",
+        "workloads.db-1.disks[1].boot",
+    ]
+    assert "a workload that moves goes to cloud_avenue" in said[1] and "smaller disks" in said[2]
+
+
 def test_a_wrong_place_is_told_once_and_hides_nothing_else() -> None:
     def change(data: dict[str, Any]) -> None:
         data["target"].pop("datacenter")

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import re
-
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path

@@ -88,7 +88,7 @@ def move_all(plan: dict[str, Any], instance: Instance, *hosts: str) -> None:
         entry.update(
             move="cold",
             name=entry["source"]["name"],
-            group="main",
+            group=next(iter(plan["waves"].values()))["groups"][0],
             reader=reader,
             memory_mib=256,
             guest={"adapt": "none"},

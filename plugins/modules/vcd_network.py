@@ -91,13 +91,12 @@ options:
         default: 86400
       mode:
         description:
-          - Who gives them out. An isolated network needs V(NETWORK).
+          - Who gives them out. Left out, V(EDGE) behind an edge, and V(NETWORK) in an isolated network.
         type: str
         choices: [EDGE, NETWORK, RELAY]
-        default: EDGE
       address:
         description:
-          - Address of the DHCP server, in the mode V(NETWORK).
+          - Address of the DHCP server, which O(dhcp.mode=NETWORK) needs.
         type: str
         default: ''
   description:
@@ -169,7 +168,8 @@ def network(module: AnsibleModule) -> dict[str, Any]:
     dhcp = None
     if given is not None:
         pools = acts.ranges("dhcp.pools", given["pools"])
-        dhcp = Dhcp(pools, tuple(given["dns"]), given["lease"], given["mode"], given["address"])
+        mode = given["mode"] or ("EDGE" if params["edge"] else "NETWORK")
+        dhcp = Dhcp(pools, tuple(given["dns"]), given["lease"], mode, given["address"])
     with open_vcd(module) as session:
         return acts.ensure_network(
             session,
@@ -207,7 +207,7 @@ def main() -> None:
                     "pools": {"type": "list", "elements": "str", "default": []},
                     "dns": {"type": "list", "elements": "str", "default": []},
                     "lease": {"type": "int", "default": 86400},
-                    "mode": {"type": "str", "choices": ["EDGE", "NETWORK", "RELAY"], "default": "EDGE"},
+                    "mode": {"type": "str", "choices": ["EDGE", "NETWORK", "RELAY"]},
                     "address": {"type": "str", "default": ""},
                 },
             },

@@ -260,6 +260,7 @@ def _shown_dhcp(one: Json) -> dict[str, Any]:
         "pools": sorted(f"{wire.string(p.get('startAddress'))}-{wire.string(p.get('endAddress'))}" for p in pools),
         "dns": [wire.string(server) for server in servers] if isinstance(servers, list) else [],
         "lease": xml.whole(one.get("leaseTime"), 86400),
+        **({"address": wire.string(one.get("ipAddress"))} if one.get("mode") == "NETWORK" else {}),
     }
 
 
@@ -289,6 +290,8 @@ def plan_dhcp(session: Session, network_id: str, name: str, wanted: Dhcp) -> Cha
     }
     if wanted.address:
         body["ipAddress"] = wanted.address
+    if not pools:
+        body = {**current, "enabled": False}  # how it was stays, so that the server takes it
     after = _shown_dhcp(body)
     if before == after:
         return ChangeSet()

@@ -29,22 +29,23 @@ class Director:
         calls = [f"{one['method']} {one['path']}" for one in self.control.calls() if one["method"] != "GET"]
         return [one for one in calls if not any(part in one for part in ("/sessions", "/oauth/", "/auth/"))]
 
-    def call(self, name: str, *, check: bool = False, **params: Any) -> dict[str, Any]:
+    def call(self, module: str, /, *, check: bool = False, **params: Any) -> dict[str, Any]:
         """Run a module, for tenant acme."""
-        return self.call_module(name, {**self.login, "tenant": "acme", **params}, check=check, diff=True)
+        given = {key: value for key, value in params.items() if value is not None}
+        return self.call_module(module, {**self.login, "tenant": "acme", **given}, check=check, diff=True)
 
-    def good(self, name: str, **params: Any) -> dict[str, Any]:
+    def good(self, module: str, /, **params: Any) -> dict[str, Any]:
         """The same; it must not fail."""
-        result = self.call(name, **params)
+        result = self.call(module, **params)
         assert "failed" not in result, result
         return result
 
-    def cycle(self, name: str, **params: Any) -> list[dict[str, Any]]:
+    def cycle(self, module: str, /, **params: Any) -> list[dict[str, Any]]:
         """Check, do, check again, do again: the checks and the last write nothing; what is told is what is done."""
         results = []
         for check in (True, False, True, False):
             before = self.writes()
-            results.append(self.good(name, check=check, **params))
+            results.append(self.good(module, check=check, **params))
             if check or len(results) == 4:
                 assert self.writes() == before
         assert [result["changed"] for result in results] == [True, True, False, False]
@@ -52,11 +53,11 @@ class Director:
         assert "diff" not in results[3] and results[3]["changes"] == []
         return results
 
-    def is_changed_by(self, name: str, state: dict[str, Any], **change: Any) -> list[dict[str, Any]]:
+    def is_changed_by(self, module: str, state: dict[str, Any], /, **change: Any) -> list[dict[str, Any]]:
         """The whole life: made, changed, removed, and after each nothing more to do. Returns the three results."""
-        made = self.cycle(name, **state)[1]
-        changed = self.cycle(name, **{**state, **change})[1]
-        removed = self.cycle(name, **{**state, **change, "state": "absent"})[1]
+        made = self.cycle(module, **state)[1]
+        changed = self.cycle(module, **{**state, **change})[1]
+        removed = self.cycle(module, **{**state, **change, "state": "absent"})[1]
         return [made, changed, removed]
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.lab.vcd import seed
-from tests.unit.plugins.modules.cloud_director import Director
+from tests.unit.plugins.modules.cloud_director import Director, director
+
+__all__ = ["director"]
 
 FRONT = {
     "name": "front",
@@ -44,7 +46,7 @@ def test_a_network_behind_an_edge(director: Director) -> None:
 
 
 def test_an_isolated_network_and_its_dhcp(director: Director) -> None:
-    dhcp = {"pools": ["10.2.0.100-10.2.0.120"], "dns": ["10.2.0.2"], "mode": "NETWORK", "address": "10.2.0.3"}
+    dhcp = {"pools": ["10.2.0.100-10.2.0.120"], "dns": ["10.2.0.2"], "address": "10.2.0.3"}
     made, changed, _removed = director.is_changed_by("vcd_network", {**BACK, "dhcp": dhcp}, dhcp={"pools": []})
     assert made["changes"] == ["create network back", "update dhcp back"]
     assert "  pools: 10.2.0.100-10.2.0.120\n" in made["diff"]["after"]
@@ -88,7 +90,7 @@ def test_an_edit_of_somebody_is_a_conflict(director: Director) -> None:
         ({"edge": "nowhere"}, "cannot use the edge nowhere"),
         ({"tenant": " "}, "tenant: must not be empty"),
         ({"vdc_group": "nothing"}, "VDC group nothing"),
-        ({"gateway": None}, "gateway"),
+        ({"gateway": None}, "state is present but all of the following are missing: gateway"),
         ({"edge": None}, "one of the following is required"),
     ],
 )

@@ -363,6 +363,11 @@ def ensure_security_group(
 
 def _ensure_group(session: Session, owned: Owned, owner: str, wanted: Wanted, names: _Names) -> Result:
     with session.lock("firewall", owner):
+        there = network.groups(session, owner, owned.name)
+        other = {network.GROUPS.shown(one).get("type") for one in there} - {wanted.shown["type"]}
+        if other and not owned.present:
+            cause = f"what has that name is another kind of group: {', '.join(sorted(map(str, other)))}"
+            raise Conflict(f"cannot remove the firewall group {owned.name}", cause=cause)
         found = _ensure(session, owned, network.GROUPS, lambda: network.groups(session, owner, owned.name), wanted)
     return names.result(found.changes, found.id, found.settings)
 
@@ -453,10 +458,11 @@ def ensure_firewall(
                 hint="Set `enable`, or have it switched on.",
             )
         switched = ChangeSet()
+        was = wall
         if wall.off and asked:
-            switched = network.enable_distributed(session, place.group, dry_run=owned.dry_run)
+            switched = _switched_on(network.enable_distributed(session, place.group, dry_run=owned.dry_run), title)
             if not owned.dry_run:
-                wall = replace(wall, rows=_wall(session, place, distributed, title).rows)
+                wall = _wall(session, place, distributed, title)
         made = objects.plan_list(wall.kind, wall.rows, wanted, owned.tenant, first=first, overwrite=owned.overwrite)
         made.changes.refuse_conflicts(f"cannot change {title}")
         if made and not owned.dry_run:
@@ -470,11 +476,15 @@ def ensure_firewall(
         "rules": [one.name for one in asked],
     }
     if changes:
-        before, after = _lines(session, place, wall, made.rules, on=bool(switched) or not wall.off)
+        before, after = _lines(session, place, was, made.rules, on=bool(switched) or not was.off)
         result["diff"] = {"before_header": title, "after_header": title, "before": before, "after": after}
     if names.pending:
         result["pending"] = sorted(set(names.pending))
     return result
+
+
+def _switched_on(changes: ChangeSet, title: str) -> ChangeSet:
+    return ChangeSet(tuple(replace(one, kind="switch of", name=title) for one in changes.changes))
 
 
 def _rules(

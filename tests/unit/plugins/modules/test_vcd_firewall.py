@@ -107,9 +107,13 @@ def test_a_distributed_firewall_that_is_off(wall_of: Director) -> None:
     wall_of.control.patch("vdcGroup", group["id"], dfw=False)
     assert "Set `enable`" in wall_of.call("vcd_firewall", **DISTRIBUTED, rules=RULES)["msg"]
     assert not wall_of.good("vcd_firewall", **DISTRIBUTED, state="absent")["changed"]
-    made = wall_of.cycle("vcd_firewall", **DISTRIBUTED, rules=RULES, enable=True)[1]
-    assert made["changes"][0].startswith("update distributed firewall")
-    assert "off: everything passes" in made["diff"]["before"] and "off" not in made["diff"]["after"]
+    told = wall_of.good("vcd_firewall", **DISTRIBUTED, rules=RULES, enable=True, check=True)
+    made = wall_of.good("vcd_firewall", **DISTRIBUTED, rules=RULES, enable=True)
+    for one in (told, made):
+        assert one["changes"][0] == "update switch of the distributed firewall of acme-group"
+        assert one["changes"][1:] == [f"create distributed firewall rule {rule['name']}" for rule in RULES]
+        assert "off: everything passes" in one["diff"]["before"] and "off" not in one["diff"]["after"]
+    assert not wall_of.good("vcd_firewall", **DISTRIBUTED, rules=RULES, enable=True)["changed"]
 
 
 @pytest.mark.parametrize(

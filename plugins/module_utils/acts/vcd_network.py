@@ -363,9 +363,9 @@ def ensure_security_group(
 
 def _ensure_group(session: Session, owned: Owned, owner: str, wanted: Wanted, names: _Names) -> Result:
     with session.lock("firewall", owner):
-        there = network.groups(session, owner, owned.name)
+        there = [] if owned.present else network.groups(session, owner, owned.name)
         other = {network.GROUPS.shown(one).get("type") for one in there} - {wanted.shown["type"]}
-        if other and not owned.present:
+        if other:
             cause = f"what has that name is another kind of group: {', '.join(sorted(map(str, other)))}"
             raise Conflict(f"cannot remove the firewall group {owned.name}", cause=cause)
         found = _ensure(session, owned, network.GROUPS, lambda: network.groups(session, owner, owned.name), wanted)

@@ -94,7 +94,8 @@ class Director:
         found = {kind: self.control.table(kind) for kind in (*kinds, "loadBalancerVirtualService")}
         for rows in found.values():
             for row in rows.values():
-                row.pop("version", None)
+                for name in ("version", "configuring_until"):
+                    row.pop(name, None)
                 for field in ("firewall", "nat", "routes", "dfw_rules"):
                     row[field] = [{k: v for k, v in one.items() if k != "version"} for one in row.get(field) or []]
         return found
@@ -129,8 +130,8 @@ def test_a_whole_network_is_made_and_removed(director: Director) -> None:
         assert line in made.output, line
     assert "-     ALLOW" not in made.output, "no other line of a firewall changes"
     packet = director.control.packet("192.0.2.1", ADDRESS, 443)
-    assert packet["passes"] and packet["address"] == "10.1.0.10"
-    assert not director.control.packet("192.0.2.1", ADDRESS, 22)["passes"]
+    assert (packet["met"][0], packet["address"]) == ("NAT web", "10.1.0.10")
+    assert director.control.packet("192.0.2.1", ADDRESS, 22)["met"] == ["no NAT rule"]
 
     director.control.forget()
     again = director.play().ok()

@@ -22,6 +22,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     NotFound,
     Problem,
 )
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.names import printable
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning.firewall import shown as lines_of
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import (
     balancer,
@@ -109,7 +110,7 @@ class _Names:
         return cls(dry_run, {}, [])
 
     def note(self, pairs: Sequence[tuple[str, str]]) -> None:
-        self.known |= dict(pairs)
+        self.known |= {identity: name for identity, name in pairs if identity}
 
     def ids(self, what: str, wanted: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
         """The ids of these names; in check mode a name for what is not there (it may be made before)."""
@@ -158,12 +159,11 @@ class _Names:
     def _text(self, change: Change, found: Mapping[str, Any] | None) -> str:
         if found is None:
             return ""
-        lines = [f"{change.kind} {change.name}"]
+        lines = [printable(f"{change.kind} {change.name}", 200)]
         for key, value in self.settings(found).items():
-            if isinstance(value, list):
-                lines += [f"  {key}: {one}" for one in value] or [f"  {key}:"]
-            else:
-                lines.append(f"  {key}: {str(value).lower() if isinstance(value, bool) else value}".rstrip())
+            for one in (value or [""]) if isinstance(value, list) else [value]:
+                text = str(one).lower() if isinstance(one, bool) else printable(str(one), 200)
+                lines.append(f"  {key}: {text}".rstrip())
         return "\n".join(lines) + "\n"
 
 
@@ -671,7 +671,9 @@ def ensure_load_balancer(
                 return balancer.service(replace(virtual, pool=identity), gateway.id, description=description)
 
             trial = replace(owned, dry_run=True)
-            front = _ensure(session, trial, balancer.SERVICES_OF, read(balancer.SERVICES_OF), asked(planned.id))
+            front = _ensure(
+                session, trial, balancer.SERVICES_OF, read(balancer.SERVICES_OF), asked(planned.id or owned.name)
+            )
         if owned.dry_run:
             changes = planned.changes + (front.changes if front else ChangeSet())
             return _balanced(names, changes, planned, front)

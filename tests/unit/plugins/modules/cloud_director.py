@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client
 from tests.lab.vcd import Control, seed
 from tests.lab.vcd.make import serve
 
@@ -23,6 +24,11 @@ class Director:
     control: Control
     login: dict[str, str]
     call_module: Callable[..., dict[str, Any]]
+
+    def connect(self) -> client.Session:
+        """A session of the operator."""
+        user, password, ca = (self.login[key] for key in ("username", "password", "ca_cert"))
+        return client.connect(self.login["url"], self.login["org"], username=user, password=password, ca_file=ca)
 
     def writes(self) -> list[str]:
         """The calls that would change something."""

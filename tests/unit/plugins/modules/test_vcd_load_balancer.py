@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import balancer, network
 from tests.lab.vcd import seed
 from tests.unit.plugins.modules.cloud_director import Director, director
 
@@ -36,7 +37,9 @@ def test_a_load_balancer(balanced: Director) -> None:
     made, changed, removed = balanced.is_changed_by("vcd_load_balancer", WEB, **change)
     assert made["changes"] == ["create pool web", "create virtual service web"]
     assert made["pool"]["members"] == ["10.1.0.10:80 1", "10.1.0.11:8080 2"]
-    assert made["service"]["pool"] == "web" and "urn:" not in str(made["service"])
+    assert (made["service"]["pool"], made["service"]["certificate"]) == ("web", "") and "urn:" not in str(
+        made["service"]
+    )
     assert made["pool_id"] and made["service_id"]
     assert changed["changes"] == ["update pool web"] and changed["service_id"] == made["service_id"]
     assert removed["changes"] == ["delete virtual service web", "delete pool web"] and count(balanced) == (0, 0)
@@ -49,6 +52,20 @@ def test_only_a_pool_and_a_service_later(balanced: Director) -> None:
     assert made["changes"] == ["create virtual service web"]
     assert not balanced.good("vcd_load_balancer", **{**WEB, "service": None})["changed"]
     assert count(balanced) == (1, 1), "it stays"
+
+
+def test_a_certificate_and_an_engine_group_by_name(balanced: Director) -> None:
+    certificate = balanced.control.table("certificate")
+    assert certificate == {}
+    service = {**SERVICE, "type": "HTTPS", "ports": ["443"], "certificate": "acme.example"}
+    told = balanced.good("vcd_load_balancer", **{**WEB, "service": service}, check=True)
+    assert told["pending"] == ["acme.example"] and told["service"]["pool"] == "web"
+    with balanced.connect() as session:
+        body = {"alias": "acme.example", "certificate": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"}
+        session.call("POST", "/cloudapi/1.0.0/ssl/certificateLibrary", "cannot add", body=body, ok=(201,))
+        (engines,) = balancer.engine_groups(session, network.edge(session, seed.EDGE).id)
+    made = balanced.cycle("vcd_load_balancer", **{**WEB, "service": {**service, "engine_group": engines}})[1]
+    assert (made["service"]["certificate"], made["service"]["engines"]) == ("acme.example", engines)
 
 
 def test_what_is_not_ours_loses_no_half(balanced: Director) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import objects
 from tests.lab.vcd import seed
 from tests.unit.plugins.modules.cloud_director import Director, director
 
@@ -103,3 +104,24 @@ def test_what_makes_no_sense_is_told(director: Director, change: dict[str, Any],
 def test_a_network_cannot_get_another_gateway(director: Director) -> None:
     director.good("vcd_network", **FRONT)
     assert "cannot get another gateway" in director.call("vcd_network", **{**FRONT, "gateway": "10.1.0.254"})["msg"]
+
+
+def test_a_right_that_is_missing(director: Director) -> None:
+    reader = {"username": seed.READER, "password": seed.READER_PASSWORD}
+    assert "lacks a right" in director.call("vcd_network", **FRONT, **reader)["msg"]
+    assert director.control.table("network") == {}
+
+
+def test_what_is_not_as_it_was_written_is_told(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server took it and has something else."""
+    monkeypatch.setattr(objects, "apply", lambda *_args: {})
+    result = director.call("vcd_network", **FRONT)
+    assert "what was written is not what is there: create network front" in result["msg"] and result["retryable"]
+
+
+def test_a_name_of_the_cloud_does_not_break_a_line(director: Director) -> None:
+    row = next(one for one in director.control.table("gateway").values() if one["name"] == seed.EDGE)
+    name = "edge\n  gateway: 6.6.6.6"
+    director.control.patch("gateway", row["id"], name=name)
+    made = director.good("vcd_network", **{**FRONT, "edge": name})
+    assert "  edge: edge gateway: 6.6.6.6\n" in made["diff"]["after"] and made["settings"]["edge"] == name

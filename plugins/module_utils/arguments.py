@@ -94,6 +94,15 @@ def vcd_spec() -> dict[str, dict[str, Any]]:
     }
 
 
+def owned_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `vcd_owned`."""
+    return {
+        "tenant": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "overwrite": {"type": "bool", "default": False},
+    }
+
+
 def any_target_spec() -> dict[str, dict[str, Any]]:
     """The options of the doc fragment `target_auth`: of either kind of target."""
     return {

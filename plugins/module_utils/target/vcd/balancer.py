@@ -184,11 +184,12 @@ def engine_groups(session: Session, edge: str) -> dict[str, str]:
     return {name: identity for identity, name in refs}
 
 
-def there(session: Session, kind: Kind, edge: str) -> list[Json]:
-    """The pools (POOLS) or virtual services (SERVICES_OF) of an edge, whole: a list has summaries."""
+def there(session: Session, kind: Kind, edge: str, name: str = "") -> list[Json]:
+    """The pools (POOLS) or virtual services (SERVICES_OF) of an edge, whole (a list has summaries); those of a name."""
     what = f"cannot list the {kind.name}s of {edge}"
     rows = query.listed(session, f"edgeGateways/{edge}/loadBalancer/{_SUMMARIES[kind.name]}", what)
-    return [session.get(f"{kind.path}/{wire.string(row.get('id'))}", what) for row in rows]
+    asked = [row for row in rows if not name or wire.string(row.get("name")) == name]
+    return [session.get(f"{kind.path}/{wire.string(row.get('id'))}", what) for row in asked]
 
 
 def pool(one: Pool, edge: str, *, description: str = "") -> Wanted:

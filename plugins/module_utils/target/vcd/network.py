@@ -260,14 +260,15 @@ def _shown_dhcp(one: Json) -> dict[str, Any]:
         "pools": sorted(f"{wire.string(p.get('startAddress'))}-{wire.string(p.get('endAddress'))}" for p in pools),
         "dns": [wire.string(server) for server in servers] if isinstance(servers, list) else [],
         "lease": xml.whole(one.get("leaseTime"), 86400),
+        **({"address": wire.string(one.get("ipAddress"))} if one.get("mode") == "NETWORK" else {}),
     }
 
 
 def plan_dhcp(session: Session, network_id: str, name: str, wanted: Dhcp) -> ChangeSet:
-    """What would change of the DHCP of a network."""
+    """What would change of the DHCP of a network; network_id "": of one that is not made yet."""
     what = f"cannot read the DHCP of the network {name}"
     try:
-        current = session.get(f"orgVdcNetworks/{network_id}/dhcp", what)
+        current = session.get(f"orgVdcNetworks/{network_id}/dhcp", what) if network_id else {}
     except NotFound:
         current = {}
     before = _shown_dhcp(current)
@@ -289,6 +290,8 @@ def plan_dhcp(session: Session, network_id: str, name: str, wanted: Dhcp) -> Cha
     }
     if wanted.address:
         body["ipAddress"] = wanted.address
+    if not pools:
+        body = {**current, "enabled": False}  # how it was stays, so that the server takes it
     after = _shown_dhcp(body)
     if before == after:
         return ChangeSet()
@@ -336,13 +339,21 @@ def canonical(addresses: Sequence[object]) -> list[str]:
 GROUPS = Kind("firewall group", "firewallGroups", _shown_group, fixed=("type",))
 
 
-def groups(session: Session, owner: str) -> list[Json]:
-    """The IP sets and groups of an edge or a VDC group (its URN), whole.
+def group_summaries(session: Session, owner: str) -> list[Json]:
+    """The IP sets and groups of an edge or a VDC group (its URN), without their addresses and members."""
+    what = f"cannot list the groups of {owner}"
+    return query.listed(session, "firewallGroups/summaries", what, where=[("_context", owner)])
+
+
+def groups(session: Session, owner: str, name: str = "") -> list[Json]:
+    """The IP sets and groups of an edge or a VDC group (its URN), whole; those of a name.
 
     A list has summaries without addresses, so each of them is read, some at a time.
     """
     what = f"cannot list the groups of {owner}"
-    rows = query.listed(session, "firewallGroups/summaries", what, where=[("_context", owner)])
+    rows = group_summaries(session, owner)
+    if name:
+        rows = [row for row in rows if wire.string(row.get("name")) == name]
 
     def whole(row: Json) -> Json | None:
         return query.one_of(

@@ -12,8 +12,8 @@ version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
-  - Reads what is really configured at the edge gateway that the plan names, and decides for all packets whether the same
-    flows pass as at the source (see C(docs/firewall.md)). Changes nothing.
+  - Reads what is really configured at the edge gateway that the plan names, and decides for all packets whether the
+    same flows pass as at the source (see C(docs/firewall.md)). Changes nothing.
   - Tells as well what M(cloudexit.flexible_engine.network_prepare) would change, which may be there without any effect
     on flows.
 extends_documentation_fragment:
@@ -55,7 +55,7 @@ differences:
   type: list
   elements: str
   sample:
-    - '192.0.2.0 → 10.1.0.10 tcp 22: at the source it does not pass (no rule of its groups), at the target it passes (…)'
+    - '192.0.2.0 → 10.1.0.10 tcp 22: at the source it does not pass (no rule), at the target it passes (…)'
 drift:
   description: What would have to be changed so that all is as the plan wants it, one line each.
   returned: success

@@ -1,0 +1,140 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook `prepare` of the installed collection against the lab's Cloud Director, with rules of others there.
+
+It has a server of its own in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import network as acts
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
+    CloudExitError,
+    Conflict,
+    InvalidInput,
+    Refused,
+)
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client, network, objects
+from tests.installed import Playbook
+from tests.lab.operator import Played
+from tests.lab.vcd import Control, seed
+from tests.lab.vcd.make import serve
+from tests.unit.plugins.module_utils.acts import network_tenant as tenant
+
+READS = ("GET", "HEAD")
+
+
+@dataclass
+class Cloud:
+    """The server, its own door, and the folder of an operator with a plan and its estate."""
+
+    url: str
+    ca: str
+    control: Control
+    folder: Path
+    edge: str
+
+    def connect(self) -> client.Session:
+        return client.connect(self.url, seed.ORG, username=seed.USER, password=seed.PASSWORD, ca_file=self.ca)
+
+    def plan(self, **edge: Any) -> None:
+        """Have a plan that says so of the edge."""
+        read = tenant.estate()
+        wanted = replace(plans.Edge(name=tenant.EDGE, public=dict(tenant.PUBLIC), outbound=tenant.OUTBOUND), **edge)
+        tenant.write(self.folder, read, tenant.plan(read, edge=wanted))
+
+    def design(self) -> acts.Design:
+        return acts.design(*acts.read_files(str(self.folder / "acme.plan.yml")))
+
+    def writes(self) -> list[str]:
+        """Calls that change something, sessions apart."""
+        calls = [f"{one['method']} {one['path']}" for one in self.control.calls() if one["method"] not in READS]
+        return [one for one in calls if "/sessions" not in one and "/oauth/" not in one]
+
+    def theirs(self) -> tuple[Any, ...]:
+        """All that is not ours of what rules are made of: rules and their order, translations, groups."""
+        gateway = self.control.table("gateway")[self.edge]
+        groups = [one for one in self.control.table("firewallGroup").values() if one["name"].startswith("theirs")]
+        return tuple(
+            [one for one in gateway[kind] if str(one["name"]).startswith("theirs")] for kind in ("firewall", "nat")
+        ), sorted(groups, key=lambda one: str(one["name"]))
+
+    def loosen(self, name: str) -> None:
+        """Let anybody pass by a rule of the distributed firewall, as somebody in the portal might."""
+        with self.connect() as session:
+            place = network.place_of(session, network.edge(session, tenant.EDGE))
+            kind = network.distributed_rules(place.group)
+            rows = objects.read_list(session, kind, "cannot read")
+            assert any(row["name"] == name for row in rows)
+            loose = [{**row, "applicationPortProfiles": None} if row["name"] == name else row for row in rows]
+            session.call("PUT", f"/cloudapi/1.0.0/{kind.path}", "cannot loosen", body={"values": loose})
+            self.control.settle()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    server = serve(tmp_path / "vcd", options={"task_seconds": 0.02})
+    server.start()
+    control = Control(server.url, tmp_path / "vcd" / "ca.pem")
+    edge = next(key for key, row in control.table("gateway").items() if row["name"] == tenant.EDGE)
+    control.patch("gateway", edge, public=["198.51.100.10", "198.51.100.11", "198.51.100.250"])
+    found = Cloud(server.url, str(tmp_path / "vcd" / "ca.pem"), control, tmp_path, edge)
+    found.plan()
+    yield found
+    server.stop()
+
+
+RULE = "cloudexit-acme-in-web-tcp-80-r80"
+
+
+def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
+    cloud.control.foreign(tenant.EDGE, firewall=200, nat=20)
+    theirs = cloud.theirs()
+    assert [len(part) for part in theirs[0]] == [200, 20] and len(theirs[1]) == 200
+    target = {"url": cloud.url, "username": seed.USER, "password": seed.PASSWORD, "ca_cert": cloud.ca}
+
+    def prepare(*arguments: str) -> Played:
+        return playbook("prepare", "-i", "acme.plan.yml", *arguments, extra={"prepare_target": target})
+
+    refused = prepare()
+    assert refused.code != 0 and "at the source it passes" in refused.output and "theirs 1 " in refused.output
+    assert cloud.writes() == [], "rules of others are before ours: refused with a packet, and nothing is begun"
+    cloud.plan(rules="first")
+    check = prepare("--check", "--diff").ok()
+    assert check.changed == 1 and cloud.writes() == []
+    line = "ALLOW  in     IPv4 any → cloudexit-acme-web-web-ed3bab (10.1.0.10/31): TCP 80"
+    assert f"+  {line}  [{RULE}]" in check.output and "+DNAT 198.51.100.10 → 10.1.0.10" in check.output
+    assert "+network back: 10.2.0.1/24, behind" in check.output and "theirs 7" not in check.output
+
+    assert prepare().ok().changed == 1
+    assert cloud.theirs() == theirs, "what others made is as it was, in its order"
+    names = [objects.unstamped(one["name"]) for one in cloud.control.table("gateway")[cloud.edge]["firewall"]]
+    assert len(names) == 202 and names[0] == "cloudexit-acme-edge-in-workloads"
+    assert cloud.control.packet("203.0.113.99", "198.51.100.10", 80)["passes"]
+    assert not cloud.control.packet("203.0.113.99", "198.51.100.10", 443)["passes"]
+    assert cloud.control.packet("192.0.2.9", "198.51.100.10", 443)["passes"]
+    cloud.control.forget()
+    assert prepare("--diff").ok().changed == 0
+    assert prepare("--tags", "verify").ok().changed == 0
+    assert cloud.writes() == [], "all is there: nothing is written"
+
+    cloud.loosen(RULE)
+    cloud.control.forget()
+    drift = prepare("--tags", "verify")
+    assert drift.code != 0 and f"at the target it passes (rule {RULE}" in drift.output
+    assert "edited by somebody" in prepare().output
+    assert cloud.writes() == [] and cloud.theirs() == theirs
+    fixed = playbook(
+        "prepare", "-i", "acme.plan.yml", extra={"prepare_target": target, "prepare_overwrite": True}
+    ).ok()
+    assert fixed.changed == 1 and cloud.theirs() == theirs
+    assert not cloud.control.packet("203.0.113.99", "198.51.100.10", 443)["passes"]

@@ -149,8 +149,6 @@ def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
     assert drift.code != 0 and f"at the target it passes (rule {RULE}" in drift.output
     assert "edited by somebody" in prepare().output
     assert cloud.writes() == [] and cloud.theirs() == theirs
-    fixed = playbook(
-        "prepare", "-i", "acme.plan.yml", extra={"prepare_target": target, "prepare_overwrite": True}
-    ).ok()
+    fixed = playbook("prepare", "-i", "acme.plan.yml", extra={"prepare_target": target, "prepare_overwrite": True}).ok()
     assert fixed.changed == 1 and cloud.theirs() == theirs
     assert not cloud.passes("203.0.113.99", "198.51.100.10", 22)

@@ -67,6 +67,7 @@ _SHOWN = {
     "disks_per_reader",
     "bandwidth_mib_s",
     "server_id",
+    "outbound",
 }
 
 

@@ -152,3 +152,145 @@ def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
     fixed = playbook("prepare", "-i", "acme.plan.yml", extra={"prepare_target": target, "prepare_overwrite": True}).ok()
     assert fixed.changed == 1 and cloud.theirs() == theirs
     assert not cloud.passes("203.0.113.99", "198.51.100.10", 22)
+
+
+# -- the act, without Ansible
+
+
+@pytest.fixture
+def session(cloud: Cloud) -> Iterator[client.Session]:
+    with cloud.connect() as made:
+        yield made
+
+
+def test_what_was_foretold_is_what_is_read_back(cloud: Cloud, session: client.Session) -> None:
+    cloud.control.foreign(tenant.EDGE, firewall=20)
+    cloud.plan(rules="first")
+    wanted = cloud.design()
+    would = acts.prepare(session, wanted, dry_run=True)
+    did = acts.prepare(session, wanted)
+    assert [str(one) for one in would.changes.changes] == [str(one) for one in did.changes.changes]
+    assert would.after == did.after and did.made and not would.made
+    again = acts.prepare(session, wanted)
+    assert not again.changes and again.before == again.after == did.after
+    assert acts.verify(session, wanted).verdict.equal
+
+
+def test_a_run_that_ends_anywhere_is_gone_on_with(cloud: Cloud, session: client.Session) -> None:
+    cloud.control.foreign(tenant.EDGE, firewall=20, nat=2)
+    cloud.plan(rules="first")
+    theirs, wanted, broken = cloud.theirs(), cloud.design(), 0
+    for number in range(40):
+        fault = {"match": "^(POST|PUT) /cloudapi", "status": 400, "minor": "BAD", "times": 1, "skip": number % 4}
+        cloud.control.faults(http=fault)
+        try:
+            acts.prepare(session, wanted)
+        except CloudExitError:
+            broken += 1
+            assert cloud.theirs() == theirs
+        else:
+            break
+    assert broken > 5
+    cloud.control.faults()
+    assert not acts.prepare(session, wanted).changes
+    assert acts.verify(session, wanted).verdict.equal and cloud.theirs() == theirs
+
+
+def test_what_the_source_has_no_more_goes_and_the_rest_stays(cloud: Cloud, session: client.Session) -> None:
+    acts.prepare(session, cloud.design())
+    read = tenant.estate()
+    web = read.security_groups[0]
+    fewer = [replace(web, rules=[one for one in web.rules if one.id != "r443"]), *read.security_groups[1:]]
+    read = tenant.estate(security_groups=fewer, floating_ips=read.floating_ips[1:])
+    tenant.write(cloud.folder, read, tenant.plan(read))
+    wanted = cloud.design()
+    assert any("r443" in one for one in acts.verify(session, wanted).before), "still there, and more passes than should"
+    assert not acts.verify(session, wanted).verdict.equal
+    done = acts.prepare(session, wanted)
+    gone = {str(one) for one in done.changes.changes}
+    assert gone == {
+        "delete distributed firewall rule cloudexit-acme-in-web-tcp-443-r443",
+        "delete firewall group cloudexit-acme-net-192-0-2-0-24",
+        "delete NAT rule cloudexit-acme-dnat-web-1-fip1",
+        "delete NAT rule cloudexit-acme-snat-web-1-fip1",
+    }
+    assert acts.verify(session, wanted).verdict.equal
+
+
+def test_deviations_must_be_agreed_to(cloud: Cloud, session: client.Session) -> None:
+    read = tenant.estate()
+    web = read.security_groups[0]
+    ping = tenant._rule("ping", protocol="icmp", port_min=8, port_max=0)
+    read = tenant.estate(security_groups=[replace(web, rules=[*web.rules, ping]), *read.security_groups[1:]])
+    edge = plans.Edge(name=tenant.EDGE, public=dict(tenant.PUBLIC), outbound=tenant.OUTBOUND)
+    tenant.write(cloud.folder, read, tenant.plan(read, edge=edge))
+    with pytest.raises(
+        InvalidInput, match=r"edge.accepted: (\S+): anybody → 10.1.0.10/31: icmp .* passes besides"
+    ) as told:
+        acts.prepare(session, cloud.design())
+    assert cloud.writes() == []
+    (identity,) = [one.path.partition(": ")[2] for one in told.value.problems]
+    tenant.write(cloud.folder, read, tenant.plan(read, edge=replace(edge, accepted=[identity])))
+    assert acts.prepare(session, cloud.design()).verdict.equal
+
+
+def test_a_target_that_is_not_as_the_plan_says(cloud: Cloud, session: client.Session) -> None:
+    cloud.plan(outbound="198.51.100.77")
+    with pytest.raises(InvalidInput, match=r"has no public address 198.51.100.77"):
+        acts.prepare(session, cloud.design())
+    cloud.plan(name=seed.LONE_EDGE)
+    with pytest.raises(InvalidInput, match=r"belongs to acme-lone, where the VDC acme-vdc is not"):
+        acts.prepare(session, cloud.design())
+    cloud.plan()
+    gateway = network.edge(session, tenant.EDGE)
+    other = network.Network("front", "10.77.0.1", 24, gateway.owner, gateway.id).wanted()
+    made = objects.create(session, "orgVdcNetworks", {"name": "front", **other.body}, "x")
+    with pytest.raises(InvalidInput, match=r"front is there already \(10.77.0.0/24\) and does not hold 10.1.0.10"):
+        acts.prepare(session, cloud.design())
+    objects.remove(session, objects.item("orgVdcNetworks", made), "x")
+    fits = network.Network("front", "10.1.0.254", 24, gateway.owner, gateway.id).wanted()
+    objects.create(session, "orgVdcNetworks", {"name": "front", **fits.body}, "x")
+    done = acts.prepare(session, cloud.design())
+    assert "create network front" not in [str(one) for one in done.changes.changes], "it is used as it is"
+    assert "network front: 10.1.0.254/24" in "\n".join(done.after)
+
+
+def test_a_distributed_firewall_is_switched_on_only_where_the_plan_says_so(
+    cloud: Cloud, session: client.Session
+) -> None:
+    group = next(key for key, row in cloud.control.table("vdcGroup").items() if row["name"] == seed.GROUP)
+    cloud.control.patch("vdcGroup", group, dfw=False)
+    with pytest.raises(InvalidInput, match="the distributed firewall of acme-group is off"):
+        acts.prepare(session, cloud.design())
+    cloud.plan(vdc_group=seed.GROUP)
+    would = acts.prepare(session, cloud.design(), dry_run=True)
+    assert "update distributed firewall" in str(would.changes.changes[2]) and not cloud.writes()
+    acts.prepare(session, cloud.design())
+    assert not acts.prepare(session, cloud.design()).changes and acts.verify(session, cloud.design()).verdict.equal
+
+
+def test_without_a_distributed_firewall_unseen_flows_are_refused(cloud: Cloud, session: client.Session) -> None:
+    lone = next(key for key, row in cloud.control.table("gateway").items() if row["name"] == seed.LONE_EDGE)
+    cloud.control.patch("gateway", lone, public=["198.51.100.10", "198.51.100.11"])
+    read = tenant.estate()
+    edge = plans.Edge(name=seed.LONE_EDGE, public=dict(tenant.PUBLIC), outbound=tenant.OUTBOUND)
+    target = plans.Target(type="vcd", org=seed.ORG, vdc=seed.LONE_VDC)
+    tenant.write(cloud.folder, read, tenant.plan(read, edge=edge, target=target))
+    with pytest.raises(Refused, match=r"With the network of acme as planned.*at the source it does not pass"):
+        acts.prepare(session, cloud.design())
+    assert cloud.writes() == []
+
+
+def test_edits_of_others_are_conflicts(cloud: Cloud, session: client.Session) -> None:
+    acts.prepare(session, cloud.design())
+    sets = cloud.control.table("firewallGroup")
+    key = next(key for key, row in sets.items() if row["name"] == "cloudexit-acme-net-192-0-2-0-24")
+    cloud.control.patch("firewallGroup", key, ipAddresses=["0.0.0.0/0"])
+    cloud.control.forget()
+    with pytest.raises(Conflict, match="was edited by somebody"):
+        acts.prepare(session, cloud.design())
+    found = acts.verify(session, cloud.design())
+    assert not found.verdict.equal and "tcp 443" in str(found.verdict.differences[0]) and cloud.writes() == []
+    assert [str(one) for one in found.changes.changes] == ["update firewall group cloudexit-acme-net-192-0-2-0-24"]
+    acts.prepare(session, cloud.design(), overwrite=True)
+    assert acts.verify(session, cloud.design()).verdict.equal

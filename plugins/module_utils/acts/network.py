@@ -231,6 +231,9 @@ def survey(session: Session, wanted: Design) -> Site:
         raise InvalidInput("The target is not as the plan says", problems)
     inside = sorted({*_inside(rows, gateway.id), *(one.cidr for one in wanted.nets if one.routed)})
     now = network.read_firewall(session, edge_id=gateway.id, group_id=place.group, inside=inside)
+    if place.group and now.distributed is None and plan.edge.vdc_group != gateway.owner_name:
+        text = f"the distributed firewall of {gateway.owner_name} is off; name the group here, and it is switched on"
+        raise InvalidInput("The target is not as the plan says", [Problem("edge.vdc_group", text)])
     system = [one for one in now.profiles if one.scope == "SYSTEM" and one.known]
     made = firewall.translate(
         wanted.source,
@@ -359,7 +362,7 @@ def apply(session: Session, wanted: Design, site: Site, *, overwrite: bool = Fal
     tenant, place = wanted.tenant, site.place
     nets = objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), tenant, overwrite=overwrite)
     objects.apply(session, network.NETWORKS, nets)
-    if place.group:
+    if place.group and site.now.distributed is None:
         network.enable_distributed(session, place.group)
     first = wanted.plan.edge.rules == "first"
     network.apply_firewall(session, place, site.wanted, tenant, overwrite=overwrite, first=first)

@@ -214,6 +214,12 @@ class Edge:
     """vcd: the edge gateway that takes the place of routers, NAT and security groups."""
 
     name: str = field(default="", metadata=doc("vcd: name of the edge gateway; empty: no network is prepared"))
+    vdc_group: str = field(
+        default="",
+        metadata=doc(
+            "data center group of the edge whose distributed firewall may be switched on; empty: it must be on already"
+        ),
+    )
     public: dict[str, str | None] = field(
         default_factory=dict,
         metadata=doc("public addresses of the source, and for each the one of the edge that takes its place"),

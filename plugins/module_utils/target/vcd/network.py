@@ -949,15 +949,16 @@ def predicted(
     }
     ids = {one.name: one.ref for one in (*now.profiles, *made.values())} | {k: one.ref for k, one in groups.items()}
     found = {}
-    for kind, rules in _lists(place, wanted, ids):
+    off = wanted.distributed is not None and now.distributed is None  # it will be switched on
+    for kind, rules in _lists(place, replace(wanted, distributed=None) if off else wanted, ids):
         current = objects.read_list(session, kind, f"cannot read the {kind.name}s")
         rows = objects.plan_list(kind, current, rules, tenant, first=first, overwrite=True).rules
         found[kind.mark] = (len(current), firewall_rules(rows, kind))
     distributed, edge = now.distributed, now.edge
     if "comments" in found:
         distributed = replace(distributed or model.Distributed(), rules=found["comments"][1])
-    elif wanted.distributed is not None and place.group:
-        distributed = replace(wanted.distributed, default_action="ALLOW")
+    elif off and place.group:
+        distributed = replace(wanted.distributed or model.Distributed(), default_action="ALLOW")
     if edge is not None and "name" in found:
         count, rows_of_edge = found["name"]
         edge = replace(edge, rules=[*edge.rules[: len(edge.rules) - count], *rows_of_edge])

@@ -23,7 +23,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     InvalidInput,
     Refused,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client, network, objects
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client, network, objects, org
 from tests.installed import Playbook
 from tests.lab.operator import Played
 from tests.lab.vcd import Control, seed
@@ -264,7 +264,7 @@ def test_a_distributed_firewall_is_switched_on_only_where_the_plan_says_so(
         acts.prepare(session, cloud.design())
     cloud.plan(vdc_group=seed.GROUP)
     would = acts.prepare(session, cloud.design(), dry_run=True)
-    assert "update distributed firewall" in str(would.changes.changes[2]) and not cloud.writes()
+    assert "update distributed firewall" in str(would.changes.changes[0]) and not cloud.writes()
     acts.prepare(session, cloud.design())
     assert not acts.prepare(session, cloud.design()).changes and acts.verify(session, cloud.design()).verdict.equal
 
@@ -279,6 +279,19 @@ def test_without_a_distributed_firewall_unseen_flows_are_refused(cloud: Cloud, s
     with pytest.raises(Refused, match=r"With the network of acme as planned.*at the source it does not pass"):
         acts.prepare(session, cloud.design())
     assert cloud.writes() == []
+    tenant.write(cloud.folder, read, tenant.plan(read, edge=replace(edge, vdc_group="acme-dc"), target=target))
+    wanted = cloud.design()
+    would = acts.prepare(session, wanted, dry_run=True)
+    assert [str(one) for one in would.changes.changes[:3]] == [
+        "create VDC group acme-dc",
+        f"update edge {seed.LONE_EDGE}",
+        "update distributed firewall acme-dc",
+    ]
+    assert cloud.writes() == []
+    did = acts.prepare(session, wanted)
+    assert did.changes.changes == would.changes.changes and did.verdict.equal
+    assert not acts.prepare(session, wanted).changes and acts.verify(session, wanted).verdict.equal
+    assert set(org.vdc(session, seed.LONE_VDC).networks) == {"front", "back"}, "machines of the VDC can use them"
 
 
 def test_edits_of_others_are_conflicts(cloud: Cloud, session: client.Session) -> None:

@@ -179,6 +179,10 @@ class Site:
     wanted: model.TargetFirewall
     deviations: list[model.Deviation]
     """What the target cannot say exactly."""
+    vdc: str
+    """The VDC of the machines (URN)."""
+    lacks_group: bool
+    """Whether the data center group is yet to be made; networks, sets and rules will be its."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +230,8 @@ def survey(session: Session, wanted: Design) -> Site:
     gateway = network.edge(session, plan.edge.name)
     place = network.place_of(session, gateway)
     rows = network.networks(session)
-    problems = _misfits(session, wanted, gateway, rows)
+    vdc = org.vdc(session, plan.target.vdc).urn
+    problems = _misfits(session, wanted, gateway, rows, vdc)
     if problems:
         raise InvalidInput("The target is not as the plan says", problems)
     inside = sorted({*_inside(rows, gateway.id), *(one.cidr for one in wanted.nets if one.routed)})
@@ -235,30 +240,32 @@ def survey(session: Session, wanted: Design) -> Site:
         text = f"the distributed firewall of {gateway.owner_name} is off; name the group here, and it is switched on"
         raise InvalidInput("The target is not as the plan says", [Problem("edge.vdc_group", text)])
     system = [one for one in now.profiles if one.scope == "SYSTEM" and one.known]
+    lacks_group = not place.group and bool(plan.edge.vdc_group)
     made = firewall.translate(
         wanted.source,
         prefix=wanted.prefix,
-        distributed=bool(place.group),
+        distributed=bool(place.group) or lacks_group,
         inside=inside,
         system=system,
         icmp=plan.edge.icmp,
     )
     target = replace(made.target, profiles=[*made.target.profiles, *wanted.nat.profiles], nat=wanted.nat.rules)
-    return Site(gateway, place, rows, inside, now, target, made.deviations)
+    return Site(gateway, place, rows, inside, now, target, made.deviations, vdc, lacks_group)
 
 
-def _misfits(session: Session, wanted: Design, gateway: network.EdgeGateway, rows: Sequence[Json]) -> list[Problem]:
+def _misfits(
+    session: Session, wanted: Design, gateway: network.EdgeGateway, rows: Sequence[Json], vdc: str
+) -> list[Problem]:
     plan, found = wanted.plan, []
     if session.who.org.lower() != plan.target.org.lower():
         found.append(Problem("target.org", f"is {plan.target.org}, but the log-in is one of {session.who.org}"))
-    vdc = org.vdc(session, plan.target.vdc)
-    owners = {vdc.urn}
+    owners = {vdc}
     for group in network.vdc_groups(session):
         members = wire.objects(group.get("participatingOrgVdcs"))
-        if vdc.urn in [wire.ref(member.get("vdcRef"))[0] for member in members]:
+        if vdc in [wire.ref(member.get("vdcRef"))[0] for member in members]:
             owners.add(wire.string(group.get("id")))
     if gateway.owner not in owners:
-        text = f"{gateway.name} belongs to {gateway.owner_name}, where the VDC {vdc.name} is not"
+        text = f"{gateway.name} belongs to {gateway.owner_name}, where the VDC {plan.target.vdc} is not"
         found.append(Problem("edge.name", text))
     new = {one for one in [*plan.edge.public.values(), plan.edge.outbound] if one}
     for address in sorted(new):
@@ -332,10 +339,10 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
     of the firewall are raised.
     """
     tenant, place = wanted.tenant, site.place
-    total = objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), tenant, overwrite=overwrite)
+    total = _ground(session, wanted, site, dry_run=True)
+    total += objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), tenant, overwrite=overwrite)
     rules = site.wanted
-    if place.group and site.now.distributed is None:
-        total += network.enable_distributed(session, place.group, dry_run=True)
+    if rules.distributed is not None and site.now.distributed is None:
         news = [Change("create", "distributed firewall rule", one.name) for one in _distributed(rules)]
         total += ChangeSet(tuple(news))
         rules = replace(rules, distributed=None)
@@ -353,6 +360,22 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
     return total
 
 
+def _ground(session: Session, wanted: Design, site: Site, *, dry_run: bool) -> ChangeSet:
+    """Have the data center group that the plan names, with the edge in it and its distributed firewall on."""
+    name, group = wanted.plan.edge.vdc_group, site.place.group
+    if not name or (group and site.now.distributed is not None):
+        return ChangeSet()
+    total = ChangeSet()
+    if site.lacks_group:
+        text = f"Made by cloudexit for tenant {wanted.tenant}."
+        group, total = network.ensure_vdc_group(session, name, site.vdc, description=text, dry_run=dry_run)
+        total += network.give_edge(session, site.gateway.id, group, dry_run=dry_run)
+    if not group:
+        after = {"enabled": True}
+        return total + ChangeSet((Change("update", "distributed firewall", name, {"enabled": False}, after),))
+    return total + network.enable_distributed(session, group, dry_run=dry_run)
+
+
 def _distributed(target: model.TargetFirewall) -> list[model.FirewallRule]:
     return target.distributed.rules if target.distributed else []
 
@@ -362,8 +385,6 @@ def apply(session: Session, wanted: Design, site: Site, *, overwrite: bool = Fal
     tenant, place = wanted.tenant, site.place
     nets = objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), tenant, overwrite=overwrite)
     objects.apply(session, network.NETWORKS, nets)
-    if place.group and site.now.distributed is None:
-        network.enable_distributed(session, place.group)
     first = wanted.plan.edge.rules == "first"
     network.apply_firewall(session, place, site.wanted, tenant, overwrite=overwrite, first=first)
     ids = _ids(network.port_profiles(network.profiles(session, place.context)))
@@ -430,6 +451,8 @@ def prepare(session: Session, wanted: Design, *, overwrite: bool = False, dry_ru
     after = shown(wanted, site, would, changes)
     if dry_run or not changes:
         return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, made=not changes)
+    if _ground(session, wanted, site, dry_run=False):
+        site = survey(session, wanted)
     apply(session, wanted, site, overwrite=overwrite)
     there = network.read_firewall(
         session, edge_id=site.gateway.id, group_id=site.place.group, inside=_inside_now(session, site)

@@ -957,7 +957,7 @@ def predicted(
     distributed, edge = now.distributed, now.edge
     if "comments" in found:
         distributed = replace(distributed or model.Distributed(), rules=found["comments"][1])
-    elif off and place.group:
+    elif off:
         distributed = replace(wanted.distributed or model.Distributed(), default_action="ALLOW")
     if edge is not None and "name" in found:
         count, rows_of_edge = found["name"]

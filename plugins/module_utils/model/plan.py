@@ -217,8 +217,8 @@ class Edge:
     vdc_group: str = field(
         default="",
         metadata=doc(
-            "data center group of VDC and edge: made where they are in none, its distributed firewall switched on where it "
-            "is off; empty: what is there is used as it is"
+            "data center group of VDC and edge: made where they are in none, its distributed firewall switched on "
+            "where it is off; empty: what is there is used as it is"
         ),
     )
     public: dict[str, str | None] = field(

@@ -142,6 +142,10 @@ def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
     assert prepare("--tags", "verify").ok().changed == 0
     assert cloud.writes() == [], "all is there: nothing is written"
 
+    alone = {"prepare_target": target, "plan": "acme.plan.yml"}
+    assert playbook("prepare", "--tags", "verify", extra=alone).ok().changed == 0, "the plan need not be the inventory"
+    assert "Give the plan as inventory" in playbook("prepare", extra={"prepare_target": target}).output
+
     cloud.loosen(RULE)
     cloud.control.forget()
     assert cloud.passes("203.0.113.99", "198.51.100.10", 22)

@@ -144,11 +144,13 @@ def _vcenter_params(module: AnsibleModule) -> dict[str, Any]:
     return {**params, "port": int(port)}
 
 
-def open_vcd(module: AnsibleModule, workload: Workload | None = None) -> vcd.Session:
-    """The Cloud Director. Left out, the organisation is that of the workload's plan, or the environment's."""
+def open_vcd(module: AnsibleModule, workload: Workload | None = None, *, org: str = "") -> vcd.Session:
+    """The Cloud Director. Left out, the organisation is that of the plan (the workload's, or `org`), or the
+    environment's.
+    """
     params = dict(module.params)
-    if workload is not None and not params["org"]:
-        params["org"] = workload.data.target.org
+    if not params["org"]:
+        params["org"] = org or (workload.data.target.org if workload is not None else None)
     params = _filled(module, "vcd", params)
     return vcd.connect(
         params["url"] or "",

@@ -99,6 +99,12 @@ options:
         description: Begin of the names of the vApps, one for each move group. Left out, the tenant's name.
         type: str
         default: ''
+      edge:
+        description:
+          - Edge gateway of Cloud Director, where M(cloudexit.flexible_engine.network_prepare) is to make firewall and
+            NAT. Then each public address of what moves is in the plan, and what takes its place must be filled in.
+        type: str
+        default: ''
       datacenter:
         description: Name or inventory path of the datacenter.
         type: str
@@ -300,7 +306,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         tenant=params["tenant"],
         cloud=params["cloud"],
         estate_file=os.path.relpath(params["estate"], os.path.dirname(os.path.abspath(params["path"]))),
-        **{key: target[key] for key in ("type", *plans.target_keys(target["type"]))},
+        **{key: target[key] for key in ("type", "edge", *plans.target_keys(target["type"]))},
         networks=target["networks"],
         default_network=target["network"],
         reader=reader["name"],
@@ -396,6 +402,7 @@ def main() -> None:
                 "storage_profile": text,
                 "catalog": text,
                 "vapp_prefix": text,
+                "edge": text,
                 "datacenter": text,
                 "compute": text,
                 "datastore": text,

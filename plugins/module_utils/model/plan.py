@@ -86,6 +86,14 @@ def _moment(value: str) -> str | None:
     return "must be a moment in UTC like 2026-12-05T20:00Z"
 
 
+def _address(value: str) -> str | None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return "must be an IP address"
+    return None
+
+
 def _memory(value: int) -> str | None:
     return _positive(value) or (None if value % 4 == 0 else "must be a multiple of 4, as vSphere wants it")
 
@@ -198,6 +206,42 @@ class NetworkMap:
             "port group or network of the target (vcd: network of the organisation); must be set when a workload that "
             "moves uses the network"
         ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """vcd: the edge gateway that takes the place of routers, NAT and security groups."""
+
+    name: str = field(default="", metadata=doc("vcd: name of the edge gateway; empty: no network is prepared"))
+    vdc_group: str = field(
+        default="",
+        metadata=doc(
+            "data center group of VDC and edge: made where they are in none, its distributed firewall switched on "
+            "where it is off; empty: what is there is used as it is"
+        ),
+    )
+    public: dict[str, str | None] = field(
+        default_factory=dict,
+        metadata=doc("public addresses of the source, and for each the one of the edge that takes its place"),
+    )
+    outbound: str = field(
+        default="",
+        metadata=doc(
+            "public address with which machines go out that have none of their own",
+            check=lambda value: _address(value) if value else None,
+        ),
+    )
+    rules: Literal["last", "first"] = field(
+        default="last",
+        metadata=doc("where new rules go: behind those of others, which then decide before; or before them"),
+    )
+    icmp: Literal["wider", "narrower"] = field(
+        default="wider", metadata=doc("what a rule about some types of ICMP becomes: all of ICMP, or none")
+    )
+    accepted: list[str] = field(
+        default_factory=list,
+        metadata=doc("ids of deviations of the firewall that somebody agreed to; see docs/firewall.md"),
     )
 
 
@@ -357,6 +401,7 @@ class Plan:
     networks: dict[str, NetworkMap] = field(
         default_factory=dict, metadata=doc("target network of each source network, by the source network's id")
     )
+    edge: Edge = field(default_factory=Edge, metadata=doc("vcd: the edge gateway, for the playbook `prepare`"))
     waves: dict[str, Wave] = field(default_factory=dict, metadata=doc("waves by name"))
     workloads: dict[str, Workload] = field(default_factory=dict, metadata=doc("workloads by host name"))
     objects: dict[str, dict[str, Object]] = field(
@@ -454,6 +499,7 @@ def _rules(plan: Plan) -> Iterator[Problem]:
     yield from _names(plan)
     yield from _waves(plan)
     yield from _networks(plan)
+    yield from _edge(plan)
     for host, workload in _pairs(plan.workloads):
         where = schema.join("workloads", host)
         yield from _workload(plan, workload, where)
@@ -535,6 +581,29 @@ def _networks(plan: Plan) -> Iterator[Problem]:
                 f"{schema.join('networks', network_id)}.target",
                 f"must be set: the target network for {names.printable(network.name)!r}, which moving workloads use",
             )
+
+
+def _edge(plan: Plan) -> Iterator[Problem]:
+    edge = plan.edge
+    if not edge or not plan.target.type:
+        return
+    if plan.target.type != "vcd":
+        if edge != Edge():
+            yield Problem("edge", f"has no meaning for a target of type {plan.target.type}")
+        return
+    if not edge.name and edge != Edge():
+        yield Problem("edge.name", "must be set: the edge gateway that the rest is about")
+    taken: dict[str, str] = {}
+    for old, new in _pairs(edge.public):
+        where = schema.join("edge.public", old)
+        if _address(old):
+            yield Problem(where, "must be an IP address of the source")
+        if new is None:
+            yield Problem(where, f"must be set: the address of the edge that takes the place of {old}")
+        elif _address(new):
+            yield Problem(where, f"{new!r} is not an IP address")
+        elif taken.setdefault(new, old) != old:
+            yield Problem(where, f"{new} takes the place of {taken[new]} already")
 
 
 def _workload(plan: Plan, workload: Workload, where: str) -> Iterator[Problem]:

@@ -43,6 +43,7 @@ class Options:
     storage_profile: str = ""
     catalog: str = ""
     vapp_prefix: str = ""
+    edge: str = ""
     networks: Mapping[str, str] = field(default_factory=dict)
     default_network: str | None = None
     reader: str = "reader-1"
@@ -134,6 +135,7 @@ class _Drafter:
                 bandwidth_mib_s=options.bandwidth_mib_s,
             ),
             networks=self._network_map(used),
+            edge=self._edge(moving),
             waves={
                 wave.name: plans.Wave(groups=list(wave.groups), start=wave.start, hours=wave.window_s / 3600)
                 for wave in self._judgement.waves
@@ -208,6 +210,24 @@ class _Drafter:
             network=port.network_id,
             addresses=[fixed.ip for fixed in port.fixed_ips if fixed.ip],
         )
+
+    def _edge(self, moving: Iterable[plans.Workload]) -> plans.Edge:
+        """The edge gateway, with every public address of what moves and of NAT gateways, to be filled in."""
+        options = self._options
+        if options.type != "vcd" or not options.edge:
+            return plans.Edge()
+        ports = {nic.port for workload in moving for nic in workload.nics}
+        gateways = {
+            str(rule.properties.get("floating_ip_id", ""))
+            for kind in ("dnat_rules", "snat_rules")
+            for rule in self._estate.of(kind)
+        }
+        wanted = {
+            one.address
+            for one in self._estate.floating_ips
+            if one.address and (one.port_id in ports or one.id in gateways)
+        }
+        return plans.Edge(name=options.edge, public=dict.fromkeys(sorted(wanted)))
 
     def _network_map(self, used: set[str]) -> dict[str, plans.NetworkMap]:
         mapped = {}

@@ -33,10 +33,23 @@ _COMMENTS = {
     "readers": "Helper servers in the source tenant that read the disks. connection: Ansible host variables.",
     "limits": "How much at once. bandwidth_mib_s: per reader, 0 is no limit.",
     "networks": "Source networks, by id, and the port group that takes the place of each.",
+    "edge": "The edge gateway: public addresses of the source and what takes the place of each, for `prepare`.",
     "waves": "Move groups that share a cutover window (start, hours). Workloads of one group cut over together.",
     "workloads": "One entry a server, by Ansible host name. move: cold, or none with a reason.",
     "objects": "What becomes of everything else: move, translate, replace, recreate, leave, or customer: not decided.",
 }
+_SECTIONS = (
+    "tenant",
+    "estate",
+    "target",
+    "readers",
+    "limits",
+    "networks",
+    "edge",
+    "waves",
+    "workloads",
+    "objects",
+)
 # always written, although they have a default
 _SHOWN = {
     "firmware",
@@ -54,6 +67,7 @@ _SHOWN = {
     "disks_per_reader",
     "bandwidth_mib_s",
     "server_id",
+    "outbound",
 }
 
 
@@ -71,7 +85,9 @@ def to_text(
         lines += ["#", _TO_FILL]
         lines += [f"#   {names.printable(str(problem), 110)}" for problem in open_]
     lines += ["---", f"plugin: {document.scalar(plan.plugin)}", f"version: {plan.version}"]
-    for section in ("tenant", "estate", "target", "readers", "limits", "networks", "waves", "workloads", "objects"):
+    for section in _SECTIONS:
+        if section == "edge" and plan.edge == plans.Edge():
+            continue
         lines.append("")
         if section in _COMMENTS:
             lines.append(f"# {_COMMENTS[section]}")

@@ -829,6 +829,11 @@ def route_kind(edge_id: str) -> Kind:
     return Kind("static route", f"edgeGateways/{edge_id}/routing/staticRoutes", _shown_route)
 
 
+def routes(session: Session, edge_id: str) -> list[Json]:
+    """The static routes of an edge."""
+    return query.listed(session, route_kind(edge_id).path, f"cannot list the static routes of {edge_id}")
+
+
 # -- a whole firewall
 
 
@@ -865,19 +870,27 @@ def apply_firewall(
     *,
     overwrite: bool = False,
     dry_run: bool = False,
+    first: bool = False,
 ) -> ChangeSet:
     """Have IP sets, port profiles and rules of both firewalls as wanted; what changed, with names instead of ids.
 
     First what rules name is made or changed, then the rules, then what no rule names any more goes. What is in `wanted`
     as `distributed` or `edge` None is left alone. Port profiles of the system are used and never made. Conflicts of any
-    part are raised before anything is changed. dry_run: nothing is.
+    part are raised before anything is changed. dry_run: nothing is. first: rules go before those of others, where
+    there are none of ours yet.
     """
     with session.lock("firewall", place.owner):
-        return _apply_firewall(session, place, wanted, tenant, overwrite, dry_run)
+        return _apply_firewall(session, place, wanted, tenant, overwrite, dry_run, first)
 
 
 def _apply_firewall(
-    session: Session, place: Place, wanted: model.TargetFirewall, tenant: str, overwrite: bool, dry_run: bool
+    session: Session,
+    place: Place,
+    wanted: model.TargetFirewall,
+    tenant: str,
+    overwrite: bool,
+    dry_run: bool,
+    first: bool,
 ) -> ChangeSet:
     groups_now, profiles_now = groups(session, place.owner), profiles(session, place.context)
     own_profiles = [one for one in profiles_now if wire.string(one.get("scope")) == "TENANT"]
@@ -896,7 +909,7 @@ def _apply_firewall(
     lists = _lists(place, wanted, {**ids, **missing})
     for kind, rules in lists:
         current = objects.read_list(session, kind, f"cannot read the {kind.name}s")
-        total += objects.plan_list(kind, current, rules, tenant, overwrite=overwrite).changes
+        total += objects.plan_list(kind, current, rules, tenant, first=first, overwrite=overwrite).changes
     shown = ChangeSet(tuple(_readable(one, names) for one in total.changes), total.conflicts)
     shown.refuse_conflicts(f"cannot change the firewall of {tenant}")
     if dry_run or not shown:
@@ -915,12 +928,59 @@ def _apply_firewall(
             place.edge if kind.mark == "name" else place.group,
             rules,
             tenant,
+            first=first,
             overwrite=overwrite,
         )
     for kind_of, changes in plans:
         gone = tuple(one for one in changes.changes if one.action == "delete")
         objects.apply(session, kind_of, ChangeSet(gone))
     return shown
+
+
+def predicted(
+    session: Session,
+    place: Place,
+    now: model.TargetFirewall,
+    wanted: model.TargetFirewall,
+    tenant: str,
+    *,
+    first: bool = False,
+) -> model.TargetFirewall:
+    """What `read_firewall` would say once `apply_firewall` has made what is wanted, and ours of NAT is as wanted.
+
+    now: what it says before. What is not made yet is known by its name.
+    """
+    groups = {one.name: one for one in now.groups}
+    groups |= {one.name: replace(one, id=groups[one.name].id if one.name in groups else "") for one in wanted.groups}
+    ours = {one.name: one for one in now.profiles if one.scope == "TENANT"}
+    made = {
+        one.name: replace(one, id=ours[one.name].id if one.name in ours else "")
+        for one in wanted.profiles
+        if one.scope == "TENANT"
+    }
+    ids = {one.name: one.ref for one in (*now.profiles, *made.values())} | {k: one.ref for k, one in groups.items()}
+    found = {}
+    off = wanted.distributed is not None and now.distributed is None  # it will be switched on
+    for kind, rules in _lists(place, replace(wanted, distributed=None) if off else wanted, ids):
+        current = objects.read_list(session, kind, f"cannot read the {kind.name}s")
+        rows = objects.plan_list(kind, current, rules, tenant, first=first, overwrite=True).rules
+        found[kind.mark] = (len(current), firewall_rules(rows, kind))
+    distributed, edge = now.distributed, now.edge
+    if "comments" in found:
+        distributed = replace(distributed or model.Distributed(), rules=found["comments"][1])
+    elif off:
+        distributed = replace(wanted.distributed or model.Distributed(), default_action="ALLOW")
+    if edge is not None and "name" in found:
+        count, rows_of_edge = found["name"]
+        edge = replace(edge, rules=[*edge.rules[: len(edge.rules) - count], *rows_of_edge])
+    theirs = [one for one in nat_rules(session, place.edge) if not objects.is_of(one, tenant)]
+    return model.TargetFirewall(
+        groups=list(groups.values()),
+        profiles=[*(one for one in now.profiles if one.name not in made or one.scope != "TENANT"), *made.values()],
+        distributed=distributed,
+        edge=edge,
+        nat=[*nat_model(theirs), *wanted.nat],
+    )
 
 
 def _lists(place: Place, wanted: model.TargetFirewall, ids: Mapping[str, str]) -> list[tuple[Ordered, list[Wanted]]]:

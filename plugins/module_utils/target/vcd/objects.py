@@ -167,6 +167,11 @@ def _owner(one: Json) -> str:
     return found.tenant if found else ""
 
 
+def is_of(one: Json, tenant: str) -> bool:
+    """Whether an object bears the stamp of a tenant in its description."""
+    return _owner(one) == tenant
+
+
 def _edited(kind: Kind, one: Json, before: Shown) -> str:
     """A sentence when somebody edited an object of ours since we wrote it."""
     found = stamp_of(one.get("description"))

@@ -95,6 +95,29 @@ def test_digest_is_of_the_content() -> None:
     assert plans.loads(PLAN.replace("cpus: 2", "cpus: 4")).digest() != plan.digest()
 
 
+def test_the_edge_of_a_plan_into_cloud_director() -> None:
+    def edge(**keys: Any) -> list[str]:
+        def change(data: dict[str, Any]) -> None:
+            data["target"] = {"type": "vcd", "org": "o", "vdc": "v"}
+            data["edge"] = {"name": "e", **keys}
+
+        return [one for one in broken(change) if one.startswith("edge")]
+
+    assert edge() == [] and edge(public={"203.0.113.7": "198.51.100.10"}, outbound="198.51.100.11") == []
+    assert edge(name="", outbound="198.51.100.11") == [
+        "edge.name: must be set: the edge gateway that the rest is about"
+    ]
+    assert edge(public={"203.0.113.7": None}) == [
+        'edge.public."203.0.113.7": must be set: the address of the edge that takes the place of 203.0.113.7'
+    ]
+    assert "must be an IP address of the source" in edge(public={"web": "198.51.100.10"})[0]
+    assert "'x' is not an IP address" in edge(public={"203.0.113.7": "x"})[0]
+    assert (
+        "takes the place of 203.0.113.7 already" in edge(public=dict.fromkeys(("203.0.113.7", "203.0.113.8"), "::1"))[0]
+    )
+    assert edge(outbound="x") == ["edge.outbound: must be an IP address"]
+
+
 def set_at(*path: Any) -> Callable[[dict[str, Any]], Any]:
     """A change that sets the value at a path (the last argument)."""
 
@@ -125,6 +148,7 @@ WEB = ("workloads", "web-1")
         (set_at("target", "type", "vcd"), "target.org: must not be empty"),
         (set_at("target", "type", "vcd"), "target.datacenter: has no meaning for a target of type vcd"),
         (set_at("target", "vdc", "x"), "target.vdc: has no meaning for a target of type vsphere"),
+        (set_at("edge", {"name": "e"}), "edge: has no meaning for a target of type vsphere"),
         (lambda d: d["target"].pop("compute"), "target.compute: must not be empty"),
         (set_at("limits", {"workloads_at_once": 0}), "limits.workloads_at_once: must be greater than 0"),
         (set_at("limits", {"bandwidth_mib_s": -1}), "limits.bandwidth_mib_s: must be 0 or greater"),

@@ -370,3 +370,20 @@ def test_every_option_of_a_plan_survives_being_written() -> None:
         }
     )
     assert plans.loads(emit.to_text(plan)) == plan
+
+
+def test_the_edge_of_a_plan_into_cloud_director() -> None:
+    addresses = [e.FloatingIp("f1", "203.0.113.7", port_id=server(1).ports[0]), e.FloatingIp("f2", "203.0.113.8")]
+    addresses.append(e.FloatingIp("f3", "203.0.113.9", port_id="of-a-gateway"))
+    rules = {"snat_rules": [e.Resource("r", properties={"floating_ip_id": "f3"})]}
+    found = estate(server(1), floating_ips=addresses, resources=rules)
+
+    def edge(**target: str) -> plans.Edge:
+        options = drafting.Options(tenant="acme", type="vcd", org="o", vdc="v", reader_server_id="r", **target)
+        drafted = drafting.draft(found, options)
+        told = [problem.path for problem in drafted.open if problem.path.startswith("edge")]
+        assert told == [f'edge.public."{old}"' for old in drafted.plan.edge.public]
+        return drafted.plan.edge
+
+    assert edge() == plans.Edge()
+    assert edge(edge="e1") == plans.Edge(name="e1", public={"203.0.113.7": None, "203.0.113.9": None})

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people of Cloud Director and Cloud Avenue order and look at, by the installed collection.
+
+Each is made in check mode, made, made again (no change, no call that writes), and removed again the same way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cloud_director import Director, director
+from tests.installed import Playbook
+from tests.integration.test_inventory import ansible, listed
+from tests.lab.vcd import seed
+
+__all__ = ["director"]
+
+NAME = "cloudexit.flexible_engine"
+
+
+def book(folder: Path, tasks: list[Mapping[str, Any]], director: Director) -> Path:
+    """A playbook of these tasks, with the log-in in module_defaults as users have it."""
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "module_defaults": {f"group/{NAME}.target": director.login},
+        "tasks": list(tasks),
+    }
+    path = folder / "book.yml"
+    path.write_text(yaml.safe_dump([play], sort_keys=False))
+    return path
+
+
+def cycle(playbook: Playbook, director: Director, folder: Path, module: str, present: Mapping[str, Any]) -> None:
+    """Check, make, make again; check the removal, remove, remove again."""
+    absent = {**present, "state": "absent"}
+    for params in (present, absent):
+        path = book(folder, [{f"{NAME}.{module}": dict(params)}], director)
+        for check, changed in ((True, 1), (False, 1), (False, 0)):
+            director.control.forget()
+            done = playbook(str(path), *(["--check", "--diff"] if check else [])).ok()
+            assert done.changed == changed, done.output
+            director.control.settle()
+            assert bool(director.writes()) == (changed == 1 and not check)
+
+
+def test_what_is_there_is_listed_and_is_inventory(
+    playbook: Playbook, collections_path: Path, director: Director, tmp_path: Path
+) -> None:
+    ident = director.machine("web-1", "server-1")
+    gather = {"gather": ["machines", "vdcs"]}
+    facts = tmp_path / "found.json"
+    tasks: list[Mapping[str, Any]] = [
+        {f"{NAME}.vcd_info": gather, "register": "told"},
+        {"ansible.builtin.copy": {"content": "{{ told.found | to_json }}", "dest": str(facts)}},
+    ]
+    playbook(str(book(tmp_path, tasks, director))).ok()
+    found = json.loads(facts.read_text())
+    assert [one["source_id"] for one in found["machines"]] == ["server-1"]
+    assert [one["name"] for one in found["vdcs"]] == [seed.LONE_VDC, seed.VDC]
+    config = tmp_path / "acme.ca.yml"
+    config.write_text(yaml.safe_dump({"plugin": f"{NAME}.cloud_avenue", **director.login}))
+    told = listed(ansible(collections_path, "ansible-inventory", "-i", config, "--list"))
+    assert told["_meta"]["hostvars"][f"web-1-{ident[:8]}"]["ca_source_id"] == "server-1"

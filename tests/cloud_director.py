@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,22 @@ class Director:
         raw.unlink()
         return ovf.write(spec, [length]), {ovf.file_name(0): bytes(made)}
 
+    def machines(self) -> list[dict[str, Any]]:
+        """The machines that there are."""
+        return self.control.machines()[1]
+
+    def template(self, catalog: str, name: str = "image") -> str:
+        """Upload a template into a catalog that is there; its name."""
+        descriptor, files = self.package(name)
+        with self.connect() as session:
+            sizes = {key: len(data) for key, data in files.items()}
+            place = org.find_catalog(session, catalog)
+            with template.begin(session, place, name, descriptor, sizes) as transfer:
+                for key, data in files.items():
+                    transfer.send(key, lambda write, data=data: write(data))  # type: ignore[misc]
+                transfer.complete(timeout=60)
+        return name
+
     def machine(self, name: str, source_id: str = "", *, tenant: str = "acme", box: str = "group-1") -> str:
         """Make a machine, with owner marks where a source is named; its id."""
         marks = Marks(tenant, source_id, state="verified")
@@ -118,3 +134,21 @@ def director(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct
     server.start()
     yield Director(server.url, folder, Control(server.url, folder / "ca.pem"))
     server.stop()
+
+
+def cycle(
+    call: Callable[..., dict[str, Any]], director: Director, module: str, params: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Check, do, do again; the results. Only the second may change anything, and the first says that it will."""
+    results = []
+    for check in (True, False, False):
+        director.control.settle()
+        director.control.forget()
+        result = call(module, {**director.login, **params}, check=check, diff=True)
+        assert not result.get("failed"), result
+        changes = director.writes()
+        assert bool(changes) == (len(results) == 1), changes
+        results.append(result)
+    assert [one["changed"] for one in results] == [True, True, False]
+    assert results[0]["diff"] == results[1]["diff"]
+    return results

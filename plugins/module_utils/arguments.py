@@ -13,6 +13,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import organisation
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import Session as AnySession
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import is_vcd
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
@@ -186,4 +187,26 @@ def open_target(params: Mapping[str, Any]) -> Session:
         params["password"],
         validate_certs=params["validate_certs"],
         ca_file=params["ca_cert"],
+    )
+
+
+def thing_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `vcd_thing`."""
+    return {
+        "name": {"type": "str", "required": True},
+        "tenant": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "overwrite": {"type": "bool", "default": False},
+    }
+
+
+def thing_of(module: AnsibleModule) -> organisation.Options:
+    """The options of `thing_spec`, as acts take them."""
+    params = module.params
+    return organisation.Options(
+        params["name"],
+        params["tenant"],
+        absent=params["state"] == "absent",
+        overwrite=params["overwrite"],
+        dry_run=module.check_mode,
     )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.cloud_director import Director, director
@@ -38,19 +39,6 @@ def book(folder: Path, tasks: list[Mapping[str, Any]], director: Director) -> Pa
     return path
 
 
-def cycle(playbook: Playbook, director: Director, folder: Path, module: str, present: Mapping[str, Any]) -> None:
-    """Check, make, make again; check the removal, remove, remove again."""
-    absent = {**present, "state": "absent"}
-    for params in (present, absent):
-        path = book(folder, [{f"{NAME}.{module}": dict(params)}], director)
-        for check, changed in ((True, 1), (False, 1), (False, 0)):
-            director.control.forget()
-            done = playbook(str(path), *(["--check", "--diff"] if check else [])).ok()
-            assert done.changed == changed, done.output
-            director.control.settle()
-            assert bool(director.writes()) == (changed == 1 and not check)
-
-
 def test_what_is_there_is_listed_and_is_inventory(
     playbook: Playbook, collections_path: Path, director: Director, tmp_path: Path
 ) -> None:
@@ -69,3 +57,22 @@ def test_what_is_there_is_listed_and_is_inventory(
     config.write_text(yaml.safe_dump({"plugin": f"{NAME}.cloud_avenue", **director.login}))
     told = listed(ansible(collections_path, "ansible-inventory", "-i", config, "--list"))
     assert told["_meta"]["hostvars"][f"web-1-{ident[:8]}"]["ca_source_id"] == "server-1"
+
+
+THINGS: dict[str, Mapping[str, Any]] = {
+    f"{NAME}.vcd_catalog": {"name": "images", "tenant": "acme", "description": "Golden", "vdc": seed.VDC},
+    f"{NAME}.vcd_vapp": {"name": "acme-web", "tenant": "acme", "vdc": seed.VDC, "description": "Web"},
+}
+
+
+def test_things_come_and_go(playbook: Playbook, director: Director, tmp_path: Path) -> None:
+    """Check, make, make again; check the removal, remove, remove again."""
+    for state in ("present", "absent"):
+        tasks = [{module: {**params, "state": state}} for module, params in THINGS.items()]
+        path = str(book(tmp_path, tasks, director))
+        for check, changed in ((True, len(THINGS)), (False, len(THINGS)), (False, 0)):
+            director.control.forget()
+            done = playbook(path, *(["--check", "--diff"] if check else [])).ok()
+            assert done.changed == changed, done.output
+            director.control.settle()
+            assert bool(director.writes()) == (changed > 0 and not check), director.writes()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules for things of Cloud Director have in common: whose a thing is, and what happens to edits of others."""
+"""What the modules for things of Cloud Director have in common: whose a thing is, what happens to edits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ options:
   tenant:
     description:
       - The tenant that it belongs to. It is written, as a stamp, to the end of the description of what is made.
-      - What does not carry the stamp of this tenant is not ours, and is never changed or removed. Where it already is as
-        it should be, that is fine; otherwise it is a conflict.
+      - What does not carry the stamp of this tenant is not ours, and is never changed or removed. Where it already is
+        as it should be, that is fine; otherwise it is a conflict.
     type: str
     required: true
   state:

@@ -20,6 +20,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.wor
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import cloud as clouds
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client as vcd
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import orange
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vsphere.client import Session, connect
 
 WORKLOAD: dict[str, Any] = {"type": "dict", "required": True}
@@ -209,4 +210,31 @@ def thing_of(module: AnsibleModule) -> organisation.Options:
         absent=params["state"] == "absent",
         overwrite=params["overwrite"],
         dry_run=module.check_mode,
+    )
+
+
+def orange_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragments `vcd_auth` and `cloudavenue_auth`."""
+    return {
+        **vcd_spec(),
+        "interface": {"type": "str", "choices": ["auto", "core", "console"], "default": "auto"},
+        "core_api": {"type": "str"},
+    }
+
+
+def open_orange(module: AnsibleModule, session: vcd.Session) -> orange.Orange:
+    """Orange's interface, for the user of a session."""
+    params = module.params
+    if params["interface"] == "console" or (params["interface"] == "auto" and not session.who.password):
+        return orange.of_session(session)
+    validate = params["validate_certs"]
+    if validate is None:
+        validate = bool(boolean(os.environ.get("VCD_VALIDATE_CERTS", "true"), strict=False))
+    return orange.connect(
+        session.who.org,
+        session.who.username,
+        session.who.password,
+        core_api=params["core_api"] or os.environ.get("CLOUDAVENUE_CORE_API") or orange.CORE_API,
+        validate_certs=validate,
+        ca_file=params["ca_cert"] or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
     )

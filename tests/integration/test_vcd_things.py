@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.cloud_director import Director, director
@@ -59,18 +58,28 @@ def test_what_is_there_is_listed_and_is_inventory(
     assert told["_meta"]["hostvars"][f"web-1-{ident[:8]}"]["ca_source_id"] == "server-1"
 
 
-THINGS: dict[str, Mapping[str, Any]] = {
-    f"{NAME}.vcd_catalog": {"name": "images", "tenant": "acme", "description": "Golden", "vdc": seed.VDC},
-    f"{NAME}.vcd_vapp": {"name": "acme-web", "tenant": "acme", "vdc": seed.VDC, "description": "Web"},
-}
+def things(director: Director) -> dict[str, Mapping[str, Any]]:
+    """The modules, each with something to make and to remove."""
+    edge = {"owner": seed.VDC, "tenant": "acme", "t0": seed.T0, "rate": 25, "interface": "console"}
+    address = {"edge": seed.LONE_EDGE, "address": "198.51.100.10", "core_api": director.url}
+    vdc: dict[str, Any] = {"name": "acme-new", "tenant": "acme", "cpu_mhz": 44000, "memory_gb": 64}
+    vdc |= {"storage": [{"name": "gold", "limit_gb": 500, "default": True}], "core_api": director.url}
+    return {
+        f"{NAME}.vcd_catalog": {"name": "images", "tenant": "acme", "description": "Golden", "vdc": seed.VDC},
+        f"{NAME}.vcd_vapp": {"name": "acme-web", "tenant": "acme", "vdc": seed.VDC, "description": "Web"},
+        f"{NAME}.cloudavenue_public_ip": address,
+        f"{NAME}.cloudavenue_edge": edge,
+        f"{NAME}.cloudavenue_vdc": vdc,
+    }
 
 
 def test_things_come_and_go(playbook: Playbook, director: Director, tmp_path: Path) -> None:
     """Check, make, make again; check the removal, remove, remove again."""
+    made = things(director)
     for state in ("present", "absent"):
-        tasks = [{module: {**params, "state": state}} for module, params in THINGS.items()]
+        tasks = [{module: {**params, "state": state}} for module, params in made.items()]
         path = str(book(tmp_path, tasks, director))
-        for check, changed in ((True, len(THINGS)), (False, len(THINGS)), (False, 0)):
+        for check, changed in ((True, len(made)), (False, len(made)), (False, 0)):
             director.control.forget()
             done = playbook(path, *(["--check", "--diff"] if check else [])).ok()
             assert done.changed == changed, done.output

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is ordered of Cloud Avenue: virtual data centers, edges, public addresses.
 
-Orders are jobs, one at a time for an organisation, and cost money: nothing is ordered that is there, and nothing is given
-back that is in use.
+Orders are jobs, one at a time for an organisation, and cost money: nothing is ordered that is there, and nothing is
+given back that is in use.
 """
 
 from __future__ import annotations

@@ -59,7 +59,12 @@ def test_what_is_there_is_listed_and_is_inventory(
 
 
 def things(director: Director) -> dict[str, Mapping[str, Any]]:
-    """The modules, each with something to make and to remove."""
+    """The modules, each with something to make and to remove; for some, what it is made of or in is there."""
+    director.machine("web-1", "server-1")
+    descriptor, files = director.package("debian")
+    for name, data in {"debian.ovf": descriptor, **files}.items():
+        (director.folder / name).write_bytes(data)
+    src = str(director.folder / "debian.ovf")
     edge = {"owner": seed.VDC, "tenant": "acme", "t0": seed.T0, "rate": 25, "interface": "console"}
     address = {"edge": seed.LONE_EDGE, "address": "198.51.100.10", "core_api": director.url}
     vdc: dict[str, Any] = {"name": "acme-new", "tenant": "acme", "cpu_mhz": 44000, "memory_gb": 64}
@@ -67,6 +72,9 @@ def things(director: Director) -> dict[str, Mapping[str, Any]]:
     return {
         f"{NAME}.vcd_catalog": {"name": "images", "tenant": "acme", "description": "Golden", "vdc": seed.VDC},
         f"{NAME}.vcd_vapp": {"name": "acme-web", "tenant": "acme", "vdc": seed.VDC, "description": "Web"},
+        f"{NAME}.vcd_template": {"name": "debian", "tenant": "acme", "catalog": "tests", "src": src},
+        f"{NAME}.vcd_snapshot": {"vm": "web-1", "tenant": "acme", "vdc": seed.VDC},
+        f"{NAME}.vcd_disk": {"name": "data", "tenant": "acme", "vdc": seed.LONE_VDC, "size_gib": 1},
         f"{NAME}.cloudavenue_public_ip": address,
         f"{NAME}.cloudavenue_edge": edge,
         f"{NAME}.cloudavenue_vdc": vdc,

@@ -113,6 +113,23 @@ def create(
     return of(session, xml.attribute(tasks.settled(session, xml.attribute(answer.xml(), "href"), what), "href"))
 
 
+def edit(session: Session, disk: NamedDisk, *, size_mib: int, description: str) -> NamedDisk:
+    """Describe a named disk, and have it grow; the disk as it is then."""
+    what = f"cannot change the disk {disk.name}"
+    path = wire.path_of(disk.href, what)
+    storage = xml.attribute(xml.child(session.read(path, what), "StorageProfile"), "href")
+    body = el(
+        "Disk",
+        el("Description", description),
+        el("StorageProfile", href=session.base + wire.path_of(storage, what)) if storage else None,
+        name=disk.name,
+        sizeMb=size_mib,
+    )
+    tasks.run(session, "PUT", path, what, body=body, content_type=DISK)
+    tasks.settled(session, path, what)
+    return of(session, disk.href)
+
+
 def attach(session: Session, vm: Vm, disk: NamedDisk) -> bool:
     """Attach it to a machine; False when it is there. Conflict where another machine has it."""
     what = f"cannot attach the disk {disk.name} to {vm.name}"

@@ -45,7 +45,7 @@ def test_what_is_there_is_listed_and_is_inventory(
     gather = {"gather": ["machines", "vdcs"]}
     facts = tmp_path / "found.json"
     tasks: list[Mapping[str, Any]] = [
-        {f"{NAME}.vcd_info": gather, "register": "told"},
+        {"cloudexit.flexible_engine.vcd_info": gather, "register": "told"},
         {"ansible.builtin.copy": {"content": "{{ told.found | to_json }}", "dest": str(facts)}},
     ]
     playbook(str(book(tmp_path, tasks, director))).ok()
@@ -53,7 +53,7 @@ def test_what_is_there_is_listed_and_is_inventory(
     assert [one["source_id"] for one in found["machines"]] == ["server-1"]
     assert [one["name"] for one in found["vdcs"]] == [seed.LONE_VDC, seed.VDC]
     config = tmp_path / "acme.ca.yml"
-    config.write_text(yaml.safe_dump({"plugin": f"{NAME}.cloud_avenue", **director.login}))
+    config.write_text(yaml.safe_dump({"plugin": "cloudexit.flexible_engine.cloud_avenue", **director.login}))
     told = listed(ansible(collections_path, "ansible-inventory", "-i", config, "--list"))
     assert told["_meta"]["hostvars"][f"web-1-{ident[:8]}"]["ca_source_id"] == "server-1"
 
@@ -70,14 +70,24 @@ def things(director: Director) -> dict[str, Mapping[str, Any]]:
     vdc: dict[str, Any] = {"name": "acme-new", "tenant": "acme", "cpu_mhz": 44000, "memory_gb": 64}
     vdc |= {"storage": [{"name": "gold", "limit_gb": 500, "default": True}], "core_api": director.url}
     return {
-        f"{NAME}.vcd_catalog": {"name": "images", "tenant": "acme", "description": "Golden", "vdc": seed.VDC},
-        f"{NAME}.vcd_vapp": {"name": "acme-web", "tenant": "acme", "vdc": seed.VDC, "description": "Web"},
-        f"{NAME}.vcd_template": {"name": "debian", "tenant": "acme", "catalog": "tests", "src": src},
-        f"{NAME}.vcd_snapshot": {"vm": "web-1", "tenant": "acme", "vdc": seed.VDC},
-        f"{NAME}.vcd_disk": {"name": "data", "tenant": "acme", "vdc": seed.LONE_VDC, "size_gib": 1},
-        f"{NAME}.cloudavenue_public_ip": address,
-        f"{NAME}.cloudavenue_edge": edge,
-        f"{NAME}.cloudavenue_vdc": vdc,
+        "cloudexit.flexible_engine.vcd_catalog": {
+            "name": "images",
+            "tenant": "acme",
+            "description": "Golden",
+            "vdc": seed.VDC,
+        },
+        "cloudexit.flexible_engine.vcd_vapp": {
+            "name": "acme-web",
+            "tenant": "acme",
+            "vdc": seed.VDC,
+            "description": "Web",
+        },
+        "cloudexit.flexible_engine.vcd_template": {"name": "debian", "tenant": "acme", "catalog": "tests", "src": src},
+        "cloudexit.flexible_engine.vcd_snapshot": {"vm": "web-1", "tenant": "acme", "vdc": seed.VDC},
+        "cloudexit.flexible_engine.vcd_disk": {"name": "data", "tenant": "acme", "vdc": seed.LONE_VDC, "size_gib": 1},
+        "cloudexit.flexible_engine.cloudavenue_public_ip": address,
+        "cloudexit.flexible_engine.cloudavenue_edge": edge,
+        "cloudexit.flexible_engine.cloudavenue_vdc": vdc,
     }
 
 

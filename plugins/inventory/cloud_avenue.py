@@ -84,7 +84,6 @@ cache_timeout: 600
 
 import typing as t
 from collections import Counter
-from types import SimpleNamespace
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
@@ -129,8 +128,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         vdcs = [str(name) for name in self._option("vdcs") or []]
         tenants = {str(name) for name in self._option("tenants") or []}
         try:
-            options = SimpleNamespace(params={name: self._option(name) for name in _AUTH}, no_log_values=set())
-            with arguments.open_vcd(t.cast("t.Any", options)) as session:
+            with arguments.connect_vcd({name: self._option(name) for name in _AUTH}) as session:
                 found = [one for vdc in vdcs or [""] for one in summary.machines(session, vdc)]
         except CloudExitError as exc:
             raise AnsibleParserError(str(exc)) from None

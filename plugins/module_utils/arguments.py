@@ -119,11 +119,11 @@ def open_any_target(module: AnsibleModule, workload: Workload) -> AnySession:
     return open_vcd(module, workload) if is_vcd(workload) else open_target(_vcenter_params(module))
 
 
-def _filled(module: AnsibleModule, kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, with what the environment says."""
+def _filled(module: AnsibleModule | None, kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with what the environment says; a module shows none of the secrets among them."""
     found = {**params, **from_environment(kind, params)}
     for key in ("password", "api_token"):
-        if found.get(key):
+        if module is not None and found.get(key):
             module.no_log_values.add(found[key])
     given = found.get("validate_certs")
     found["validate_certs"] = True if given is None else bool(boolean(given, strict=False))
@@ -153,6 +153,11 @@ def open_vcd(module: AnsibleModule, workload: Workload | None = None, *, org: st
     params = dict(module.params)
     if not params["org"]:
         params["org"] = org or (workload.data.target.org if workload is not None else None)
+    return connect_vcd(params, module)
+
+
+def connect_vcd(params: Mapping[str, Any], module: AnsibleModule | None = None) -> vcd.Session:
+    """The Cloud Director that the options of `vcd_spec` and the environment name."""
     params = _filled(module, "vcd", params)
     return vcd.connect(
         params["url"] or "",
@@ -224,17 +229,14 @@ def orange_spec() -> dict[str, dict[str, Any]]:
 
 def open_orange(module: AnsibleModule, session: vcd.Session) -> orange.Orange:
     """Orange's interface, for the user of a session."""
-    params = module.params
+    params = _filled(module, "vcd", module.params)
     if params["interface"] == "console" or (params["interface"] == "auto" and not session.who.password):
         return orange.of_session(session)
-    validate = params["validate_certs"]
-    if validate is None:
-        validate = bool(boolean(os.environ.get("VCD_VALIDATE_CERTS", "true"), strict=False))
     return orange.connect(
         session.who.org,
         session.who.username,
         session.who.password,
         core_api=params["core_api"] or os.environ.get("CLOUDAVENUE_CORE_API") or orange.CORE_API,
-        validate_certs=validate,
+        validate_certs=params["validate_certs"],
         ca_file=params["ca_cert"] or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
     )

@@ -356,7 +356,8 @@ def image(
     if change.action == "delete":
         template.remove(session, now.href if now else "")
         return Done(changes)
-    assert given is not None
+    if given is None:
+        raise AssertionError("only a removal has no package")
     if change.action == "update" and now is not None and "content" not in (change.after or {}):
         body = el("VAppTemplate", el("Description", _text(change)), name=options.name)
         tasks.run(session, "PUT", wire.path_of(now.href, what), what, body=body, content_type=TEMPLATE_TYPE)

@@ -100,7 +100,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     server = serve(tmp_path / "vcd", options={"task_seconds": 0.02})
     server.start()
     control = Control(server.url, tmp_path / "vcd" / "ca.pem")
-    edge = next(key for key, row in control.table("gateway").items() if row["name"] == tenant.EDGE)
+    (edge,) = [key for key, row in control.table("gateway").items() if row["name"] == tenant.EDGE]
     control.patch("gateway", edge, public=["198.51.100.250", "198.51.100.10", "198.51.100.11"])
     found = Cloud(server.url, str(tmp_path / "vcd" / "ca.pem"), control, tmp_path, edge, server)
     found.plan()

@@ -106,7 +106,7 @@ def director(tmp_path: Path, playbook: Playbook) -> Iterator[Director]:
     server = serve(tmp_path / "vcd", options={"task_seconds": 0})
     server.start()
     found = Director(Control(server.url, tmp_path / "vcd" / "ca.pem"), server.url, tmp_path, playbook)
-    edge = next(one for one in found.control.table("gateway").values() if one["name"] == seed.EDGE)
+    (edge,) = [one for one in found.control.table("gateway").values() if one["name"] == seed.EDGE]
     found.control.patch("gateway", edge["id"], public=[ADDRESS])
     found.control.foreign(seed.EDGE, firewall=50, nat=20)
     yield found

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Union
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.transfer import (
     IMPORTING,
@@ -53,7 +53,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 PREFIX = "cloudexit."
 CATALOG = "cloudexit"
 _POWER = {"on": "poweredOn", "off": "poweredOff"}
-Subnets = Mapping[str, ipaddress.IPv4Network | ipaddress.IPv6Network]
+Subnets = Mapping[str, Union[ipaddress.IPv4Network, ipaddress.IPv6Network]]  # noqa: UP007  see model/edit.py
 
 
 def vapp_name(workload: Workload) -> str:

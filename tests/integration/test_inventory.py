@@ -155,7 +155,7 @@ def test_a_plan_that_is_not_valid(collections_path: Path, tmp_path: Path) -> Non
     assert done.returncode != 0
     for said in (
         "target.datastor (line 4): unknown key (did you mean datastore?)",
-        "target.datastore (line 4): is missing",
+        "target.datastore (line 4): must not be empty",
         "workloads.db-1.name (line 18): the target name 'web-1' is already at workloads.web-1.name",
         "workloads.db-1.disks[0].volume (line 21): the volume 'v1' is already at workloads.web-1.disks[0].volume",
     ):

@@ -53,7 +53,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 PREFIX = "cloudexit."
 CATALOG = "cloudexit"
 _POWER = {"on": "poweredOn", "off": "poweredOff"}
-Subnets = Mapping[str, Union[ipaddress.IPv4Network, ipaddress.IPv6Network]]  # noqa: UP007  see model/edit.py
+Subnets = Mapping[str, Union[ipaddress.IPv4Network, ipaddress.IPv6Network]]  # noqa: UP007  as in model/edit.py: pylint
 
 
 def vapp_name(workload: Workload) -> str:

@@ -209,9 +209,8 @@ class _Asker:
             yield self._overview("rms", self._call("GET", f"https://rms.{place.suffix}/", headers=_JSON))
 
     def _overview(self, service: str, reply: Reply) -> Probe:
-        status: Status = {"reachable": "yes", "denied": "yes", "unknown_host": "no", "no_endpoint": "no"}.get(
-            reply.outcome, "unknown"
-        )  # type: ignore[assignment]
+        known: dict[str, Status] = {"reachable": "yes", "denied": "yes", "unknown_host": "no", "no_endpoint": "no"}
+        status = known.get(reply.outcome, "unknown")
         answer = {"yes": "It answers.", "no": "It is not there."}.get(status, "It cannot be told.")
         return Probe(
             f"overview_{service}", f"Can {service} list objects of many services?", answer, status, [reply.said]

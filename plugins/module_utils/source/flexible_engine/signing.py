@@ -202,7 +202,7 @@ def _project(made: Any, auth: Mapping[str, Any]) -> Access:
 def _plugin(access: Access, auth_url: str) -> Any:
     from keystoneauth1 import plugin
 
-    class Signed(plugin.BaseAuthPlugin):  # type: ignore[misc]
+    class Signed(plugin.BaseAuthPlugin):  # type: ignore[misc]  # keystoneauth1 ships no types
         """Says who it is and leaves the proof to the signature of each request."""
 
         def get_token(self, _session: Any, **_more: Any) -> None:

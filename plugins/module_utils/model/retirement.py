@@ -97,8 +97,8 @@ class Kept:
     name: str = field(default="", metadata=doc("name"))
     reason: str = field(
         metadata=doc(
-            "not_migrated, not_verified, not_accepted, undecided, shared, held, foreign, needed, protected, unreadable, "
-            "not_an_object"
+            "not_migrated, not_verified, not_accepted, undecided, shared, held, foreign, needed, protected, "
+            "unreadable, not_an_object"
         )
     )
     detail: str = field(default="", metadata=doc("what makes it so: the hold, the object that needs it, …"))

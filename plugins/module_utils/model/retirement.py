@@ -195,6 +195,18 @@ class Who:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """One change of a quarantine that can be undone exactly: what it is called, what was there, what is there then.
+
+    before, after: JSON values; what they mean is the business of whoever made the step.
+    """
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What the cloud answered to one call that changes something: HTTP status, its id of the request."""
 

@@ -105,6 +105,32 @@ def owned_spec() -> dict[str, dict[str, Any]]:
     }
 
 
+def named_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragments `vcd_owned` and `vcd_owned.named`."""
+    return {"name": {"type": "str", "required": True}, **owned_spec()}
+
+
+DESCRIBED: dict[str, dict[str, Any]] = {"description": {"type": "str", "default": ""}}
+"""The option of the doc fragment `vcd_owned.described`."""
+
+
+def edge_spec() -> dict[str, dict[str, Any]]:
+    """The option of the doc fragment `vcd_owned.edge`."""
+    return {"edge": {"type": "str", "required": True}}
+
+
+def rules_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `vcd_owned.rules`."""
+    return {"edge": {"type": "str"}, "vdc_group": {"type": "str"}}
+
+
+RULES_PLACE: dict[str, Any] = {
+    "mutually_exclusive": [("edge", "vdc_group")],
+    "required_one_of": [("edge", "vdc_group")],
+}
+"""What must hold between the options of `rules_spec`."""
+
+
 def any_target_spec() -> dict[str, dict[str, Any]]:
     """The options of the doc fragment `target_auth`: of either kind of target."""
     return {
@@ -196,18 +222,8 @@ def open_target(params: Mapping[str, Any]) -> Session:
     )
 
 
-def thing_spec() -> dict[str, dict[str, Any]]:
-    """The options of the doc fragment `vcd_thing`."""
-    return {
-        "name": {"type": "str", "required": True},
-        "tenant": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "overwrite": {"type": "bool", "default": False},
-    }
-
-
 def thing_of(module: AnsibleModule) -> organisation.Options:
-    """The options of `thing_spec`, as acts take them."""
+    """The options of `named_spec`, as acts take them."""
     params = module.params
     return organisation.Options(
         params["name"],

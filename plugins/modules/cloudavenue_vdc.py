@@ -17,7 +17,8 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.cloudavenue_auth
-  - cloudexit.flexible_engine.vcd_thing
+  - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -117,11 +118,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import avenue
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    named_spec,
     open_orange,
     open_vcd,
     orange_spec,
     thing_of,
-    thing_spec,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import orange
@@ -157,7 +158,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **orange_spec(),
-            **thing_spec(),
+            **named_spec(),
             "description": {"type": "str"},
             "service_class": {"type": "str", "choices": list(orange.SERVICE_CLASSES), "default": "STD"},
             "availability": {"type": "str", "choices": list(orange.AVAILABILITY), "default": "ONE-ROOM"},

@@ -17,7 +17,8 @@ description:
   - A named disk is empty when it is made. What is migrated comes with its machine, not in such disks.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
-  - cloudexit.flexible_engine.vcd_thing
+  - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -78,9 +79,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import organisation
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    named_spec,
     open_vcd,
     thing_of,
-    thing_spec,
     vcd_spec,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
@@ -103,7 +104,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **thing_spec(),
+            **named_spec(),
             "vdc": {"type": "str", "required": True},
             "size_gib": {"type": "int"},
             "controller": {"type": "str", "choices": ["pvscsi", "lsilogic", "lsisas", "sata", "nvme"]},

@@ -17,19 +17,12 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
+  - cloudexit.flexible_engine.vcd_owned.edge
+  - cloudexit.flexible_engine.vcd_owned.described
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
-  name:
-    description:
-      - Name of the pool and of the virtual service.
-    type: str
-    required: true
-  edge:
-    description:
-      - Edge gateway.
-    type: str
-    required: true
   pool:
     description:
       - Who answers. Needed with O(state=present).
@@ -140,11 +133,6 @@ options:
           - Whether it answers.
         type: bool
         default: true
-  description:
-    description:
-      - Text for people. A change of it alone changes nothing.
-    type: str
-    default: ''
 seealso:
   - module: cloudexit.flexible_engine.vcd_firewall
   - module: cloudexit.flexible_engine.vcd_network
@@ -204,7 +192,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as acts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import open_vcd, owned_spec, vcd_spec
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    DESCRIBED,
+    edge_spec,
+    named_spec,
+    open_vcd,
+    vcd_spec,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.balancer import (
     ALGORITHMS,
@@ -245,9 +239,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **owned_spec(),
-            "name": {"type": "str", "required": True},
-            "edge": {"type": "str", "required": True},
+            **named_spec(),
+            **edge_spec(),
             "pool": {
                 "type": "dict",
                 "options": {
@@ -281,7 +274,7 @@ def main() -> None:
                     "enabled": {"type": "bool", "default": True},
                 },
             },
-            "description": {"type": "str", "default": ""},
+            **DESCRIBED,
         },
         required_if=[("state", "present", ("pool",))],
         supports_check_mode=True,

@@ -16,19 +16,12 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
+  - cloudexit.flexible_engine.vcd_owned.edge
+  - cloudexit.flexible_engine.vcd_owned.described
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
-  name:
-    description:
-      - Name of the NAT rule.
-    type: str
-    required: true
-  edge:
-    description:
-      - Edge gateway.
-    type: str
-    required: true
   type:
     description:
       - What the rule translates. V(DNAT) is from outside to inside, V(SNAT) from inside to outside, V(REFLEXIVE) both,
@@ -77,11 +70,6 @@ options:
       - Whether the rule holds.
     type: bool
     default: true
-  description:
-    description:
-      - Text for people. A change of it alone changes nothing.
-    type: str
-    default: ''
 seealso:
   - module: cloudexit.flexible_engine.vcd_firewall
   - module: cloudexit.flexible_engine.vcd_port_profile
@@ -140,7 +128,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as acts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import open_vcd, owned_spec, vcd_spec
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    DESCRIBED,
+    edge_spec,
+    named_spec,
+    open_vcd,
+    vcd_spec,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.firewall import NatRule
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
@@ -162,9 +156,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **owned_spec(),
-            "name": {"type": "str", "required": True},
-            "edge": {"type": "str", "required": True},
+            **named_spec(),
+            **edge_spec(),
             "type": {"type": "str", "choices": ["DNAT", "SNAT", "NO_DNAT", "NO_SNAT", "REFLEXIVE"]},
             "external": {"type": "str", "default": ""},
             "internal": {"type": "str", "default": ""},
@@ -178,7 +171,7 @@ def main() -> None:
             },
             "priority": {"type": "int", "default": 0},
             "enabled": {"type": "bool", "default": True},
-            "description": {"type": "str", "default": ""},
+            **DESCRIBED,
         },
         required_if=[("state", "present", ("type",))],
         supports_check_mode=True,

@@ -18,14 +18,11 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
+  - cloudexit.flexible_engine.vcd_owned.described
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
-  name:
-    description:
-      - Name of the network.
-    type: str
-    required: true
   edge:
     description:
       - Edge gateway that the network is behind. Left out, the network is isolated.
@@ -99,11 +96,6 @@ options:
           - Address of the DHCP server, which O(dhcp.mode=NETWORK) needs.
         type: str
         default: ''
-  description:
-    description:
-      - Text for people. A change of it alone changes nothing.
-    type: str
-    default: ''
 seealso:
   - module: cloudexit.flexible_engine.vcd_ip_set
   - module: cloudexit.flexible_engine.vcd_nat
@@ -156,7 +148,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as acts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import open_vcd, owned_spec, vcd_spec
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    DESCRIBED,
+    named_spec,
+    open_vcd,
+    vcd_spec,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.network import Dhcp
 
@@ -191,8 +188,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **owned_spec(),
-            "name": {"type": "str", "required": True},
+            **named_spec(),
             "edge": {"type": "str"},
             "vdc": {"type": "str"},
             "vdc_group": {"type": "str"},
@@ -211,7 +207,7 @@ def main() -> None:
                     "address": {"type": "str", "default": ""},
                 },
             },
-            "description": {"type": "str", "default": ""},
+            **DESCRIBED,
         },
         mutually_exclusive=[("vdc", "vdc_group")],
         required_one_of=[("edge", "vdc", "vdc_group")],

@@ -17,23 +17,12 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
+  - cloudexit.flexible_engine.vcd_owned.rules
+  - cloudexit.flexible_engine.vcd_owned.described
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
-  edge:
-    description:
-      - Edge gateway for whose rules it is. Where the edge belongs to a VDC group, it is the group's.
-      - Exactly one of O(edge) and O(vdc_group) is needed.
-    type: str
-  vdc_group:
-    description:
-      - VDC group for whose rules it is.
-    type: str
-  name:
-    description:
-      - Name of the port profile.
-    type: str
-    required: true
   ports:
     description:
       - Protocols and their destination ports. Needed with O(state=present).
@@ -52,11 +41,6 @@ options:
         type: list
         elements: str
         default: []
-  description:
-    description:
-      - Text for people. A change of it alone changes nothing.
-    type: str
-    default: ''
 seealso:
   - module: cloudexit.flexible_engine.vcd_firewall
   - module: cloudexit.flexible_engine.vcd_ip_set
@@ -100,7 +84,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as acts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import open_vcd, owned_spec, vcd_spec
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    DESCRIBED,
+    RULES_PLACE,
+    named_spec,
+    open_vcd,
+    rules_spec,
+    vcd_spec,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.firewall import PortEntry
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
@@ -123,10 +114,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **owned_spec(),
-            "name": {"type": "str", "required": True},
-            "edge": {"type": "str"},
-            "vdc_group": {"type": "str"},
+            **named_spec(),
+            **rules_spec(),
             "ports": {
                 "type": "list",
                 "elements": "dict",
@@ -135,10 +124,9 @@ def main() -> None:
                     "ports": {"type": "list", "elements": "str", "default": []},
                 },
             },
-            "description": {"type": "str", "default": ""},
+            **DESCRIBED,
         },
-        mutually_exclusive=[("edge", "vdc_group")],
-        required_one_of=[("edge", "vdc_group")],
+        **RULES_PLACE,
         required_if=[("state", "present", ("ports",))],
         supports_check_mode=True,
     )

@@ -16,19 +16,12 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
+  - cloudexit.flexible_engine.vcd_owned.edge
+  - cloudexit.flexible_engine.vcd_owned.described
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
-  name:
-    description:
-      - Name of the route.
-    type: str
-    required: true
-  edge:
-    description:
-      - Edge gateway.
-    type: str
-    required: true
   network:
     description:
       - Network that the route leads to, as V(address/prefix). Needed with O(state=present).
@@ -45,11 +38,6 @@ options:
   scope:
     description:
       - Network of the organisation that the next gateway is in, by name (or id). Left out, the edge finds it.
-    type: str
-    default: ''
-  description:
-    description:
-      - Text for people. A change of it alone changes nothing.
     type: str
     default: ''
 seealso:
@@ -97,7 +85,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as acts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import open_vcd, owned_spec, vcd_spec
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    DESCRIBED,
+    edge_spec,
+    named_spec,
+    open_vcd,
+    vcd_spec,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.network import Route
 
@@ -117,14 +111,13 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **owned_spec(),
-            "name": {"type": "str", "required": True},
-            "edge": {"type": "str", "required": True},
+            **named_spec(),
+            **edge_spec(),
             "network": {"type": "str"},
             "next_hop": {"type": "str"},
             "distance": {"type": "int", "default": 1},
             "scope": {"type": "str", "default": ""},
-            "description": {"type": "str", "default": ""},
+            **DESCRIBED,
         },
         required_if=[("state", "present", ("network", "next_hop"))],
         supports_check_mode=True,

@@ -16,34 +16,18 @@ description:
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
   - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
+  - cloudexit.flexible_engine.vcd_owned.rules
+  - cloudexit.flexible_engine.vcd_owned.described
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
-  edge:
-    description:
-      - Edge gateway for whose rules it is. Where the edge belongs to a VDC group, it is the group's.
-      - Exactly one of O(edge) and O(vdc_group) is needed.
-    type: str
-  vdc_group:
-    description:
-      - VDC group for whose rules it is.
-    type: str
-  name:
-    description:
-      - Name of the security group.
-    type: str
-    required: true
   networks:
     description:
       - Networks of the organisation, by name (or id). Their order means nothing.
     type: list
     elements: str
     default: []
-  description:
-    description:
-      - Text for people. A change of it alone changes nothing.
-    type: str
-    default: ''
 seealso:
   - module: cloudexit.flexible_engine.vcd_firewall
   - module: cloudexit.flexible_engine.vcd_ip_set
@@ -89,7 +73,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as acts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import open_vcd, owned_spec, vcd_spec
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    DESCRIBED,
+    RULES_PLACE,
+    named_spec,
+    open_vcd,
+    rules_spec,
+    vcd_spec,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
 
@@ -111,15 +102,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **owned_spec(),
-            "name": {"type": "str", "required": True},
-            "edge": {"type": "str"},
-            "vdc_group": {"type": "str"},
+            **named_spec(),
+            **rules_spec(),
             "networks": {"type": "list", "elements": "str", "default": []},
-            "description": {"type": "str", "default": ""},
+            **DESCRIBED,
         },
-        mutually_exclusive=[("edge", "vdc_group")],
-        required_one_of=[("edge", "vdc_group")],
+        **RULES_PLACE,
         supports_check_mode=True,
     )
     run(module, security_group)

@@ -16,7 +16,7 @@ description:
   - A machine has one snapshot at a time. Which one this collection took is noted in the metadata of the machine.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
-  - cloudexit.flexible_engine.vcd_thing
+  - cloudexit.flexible_engine.vcd_owned
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -91,8 +91,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import organisation
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
     open_vcd,
+    owned_spec,
     thing_of,
-    thing_spec,
     vcd_spec,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
@@ -115,7 +115,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **thing_spec(),
+            **owned_spec(),
             "name": {"type": "str", "default": "cloudexit"},
             "vm": {"type": "str", "required": True},
             "vdc": {"type": "str", "required": True},

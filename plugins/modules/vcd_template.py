@@ -17,7 +17,8 @@ description:
   - A digest of the package is written into the description. Another package under the same name replaces the template.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
-  - cloudexit.flexible_engine.vcd_thing
+  - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -80,9 +81,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import organisation
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    named_spec,
     open_vcd,
     thing_of,
-    thing_spec,
     vcd_spec,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
@@ -107,7 +108,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **thing_spec(),
+            **named_spec(),
             "catalog": {"type": "str", "required": True},
             "src": {"type": "path"},
             "description": {"type": "str"},

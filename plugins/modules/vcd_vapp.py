@@ -16,7 +16,8 @@ description:
   - Its leases are set to never end, so that Cloud Director neither stops nor removes it by itself.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.vcd_auth
-  - cloudexit.flexible_engine.vcd_thing
+  - cloudexit.flexible_engine.vcd_owned
+  - cloudexit.flexible_engine.vcd_owned.named
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_target
 options:
@@ -66,9 +67,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import organisation
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
+    named_spec,
     open_vcd,
     thing_of,
-    thing_spec,
     vcd_spec,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
@@ -90,7 +91,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **vcd_spec(),
-            **thing_spec(),
+            **named_spec(),
             "vdc": {"type": "str", "required": True},
             "description": {"type": "str"},
             "networks": {"type": "list", "elements": "str", "default": []},

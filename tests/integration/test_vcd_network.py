@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import network as acts
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as things
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
@@ -311,3 +313,34 @@ def test_edits_of_others_are_conflicts(cloud: Cloud, session: client.Session) ->
     assert [str(one) for one in found.changes.changes] == ["update firewall group cloudexit-acme-net-192-0-2-0-24"]
     acts.prepare(session, cloud.design(), overwrite=True)
     assert acts.verify(session, cloud.design()).verdict.equal
+
+
+def test_what_modules_made_for_the_same_tenant_stays(cloud: Cloud, session: client.Session) -> None:
+    """`prepare` removes what it made and does not want; what modules made for the tenant on its edge is not that."""
+
+    def owned(name: str = "", **more: Any) -> things.Owned:
+        return things.Owned.of(
+            {"tenant": "acme", "name": name or "x", "state": "present", "overwrite": False, **more}, dry_run=False
+        )
+
+    made = things.ensure_ip_set(session, owned("mine"), edge=tenant.EDGE, addresses=["10.9.9.9"])
+    rules = [model.FirewallRule(name="mine", destinations=["mine"])]
+    things.ensure_firewall(session, owned(), rules, distributed=False, edge=tenant.EDGE)
+    things.ensure_nat(
+        session,
+        owned("mine"),
+        edge=tenant.EDGE,
+        rule=model.NatRule(name="mine", type="SNAT", external="198.51.100.250", internal="10.9.9.9"),
+    )
+    acts.prepare(session, cloud.design())
+    done = things.ensure_firewall(session, owned(), rules, distributed=False, edge=tenant.EDGE)
+    assert not done["changed"], "neither takes the rules of the other for its own"
+    read = tenant.estate(floating_ips=[])
+    tenant.write(cloud.folder, read, tenant.plan(read))
+    gone = acts.prepare(session, cloud.design()).changes.changes
+    assert gone and all("mine" not in one.name for one in gone)
+    assert made["id"].rpartition(":")[2] in cloud.control.table("firewallGroup")
+    gateway = cloud.control.table("gateway")[cloud.edge]
+    assert [one["name"].partition(" ")[0] for one in gateway["nat"] if one["name"] == "mine"] == ["mine"]
+    with pytest.raises(InvalidInput, match="must not end with :prepare"):
+        owned("x", tenant=objects.of_prepare("acme"))

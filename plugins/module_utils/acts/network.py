@@ -73,6 +73,11 @@ class Design:
         return self.plan.tenant.name
 
     @property
+    def owner(self) -> str:
+        """What the stamps of all that is made say."""
+        return objects.of_prepare(self.tenant)
+
+    @property
     def prefix(self) -> str:
         """What the names of all that is made begin with."""
         return f"cloudexit-{names.slug(self.tenant)}"
@@ -275,7 +280,7 @@ def _misfits(
     there = {wire.string(row.get("name")): row for row in rows}
     for net in wanted.nets:
         row = there.get(net.name)
-        if row is None or objects.is_of(row, wanted.tenant):
+        if row is None or objects.is_of(row, wanted.owner):
             continue
         shown = network.NETWORKS.shown(row)
         try:
@@ -303,7 +308,7 @@ def _inside(rows: Sequence[Json], edge: str) -> list[str]:
 
 def _wanted_nets(wanted: Design, site: Site) -> list[objects.Wanted]:
     """The networks that are to be made, or are ours; those of others are used as they are."""
-    theirs = {wire.string(row.get("name")) for row in site.networks if not objects.is_of(row, wanted.tenant)}
+    theirs = {wire.string(row.get("name")) for row in site.networks if not objects.is_of(row, wanted.owner)}
     found = []
     for net in wanted.nets:
         if net.name in theirs:
@@ -338,16 +343,16 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
     """All that `apply` would change, in its order; nothing is written. Conflicts of networks and NAT are in it; those
     of the firewall are raised.
     """
-    tenant, place = wanted.tenant, site.place
+    owner, place = wanted.owner, site.place
     total = _ground(session, wanted, site, dry_run=True)
-    total += objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), tenant, overwrite=overwrite)
+    total += objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), owner, overwrite=overwrite)
     rules = site.wanted
     if rules.distributed is not None and site.now.distributed is None:
         news = [Change("create", "distributed firewall rule", one.name) for one in _distributed(rules)]
         total += ChangeSet(tuple(news))
         rules = replace(rules, distributed=None)
     first = wanted.plan.edge.rules == "first"
-    total += network.apply_firewall(session, place, rules, tenant, overwrite=overwrite, dry_run=True, first=first)
+    total += network.apply_firewall(session, place, rules, owner, overwrite=overwrite, dry_run=True, first=first)
     on_edge = (
         (network.nat_kind(place.edge), [network.nat_rule(one, _ids(site.now.profiles)) for one in rules.nat]),
         (network.route_kind(place.edge), _routes(wanted)),
@@ -356,7 +361,7 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
         rows = (
             network.nat_rules(session, place.edge) if kind.name == "NAT rule" else network.routes(session, place.edge)
         )
-        total += objects.plan(kind, rows, asked, tenant, remove=True, overwrite=overwrite)
+        total += objects.plan(kind, rows, asked, owner, remove=True, overwrite=overwrite)
     return total
 
 
@@ -382,15 +387,15 @@ def _distributed(target: model.TargetFirewall) -> list[model.FirewallRule]:
 
 def apply(session: Session, wanted: Design, site: Site, *, overwrite: bool = False) -> None:
     """Make everything, in an order in which nothing is open before its rules are there."""
-    tenant, place = wanted.tenant, site.place
-    nets = objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), tenant, overwrite=overwrite)
+    owner, place = wanted.owner, site.place
+    nets = objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), owner, overwrite=overwrite)
     objects.apply(session, network.NETWORKS, nets)
     first = wanted.plan.edge.rules == "first"
-    network.apply_firewall(session, place, site.wanted, tenant, overwrite=overwrite, first=first)
+    network.apply_firewall(session, place, site.wanted, owner, overwrite=overwrite, first=first)
     ids = _ids(network.port_profiles(network.profiles(session, place.context)))
     rules = [network.nat_rule(one, ids) for one in site.wanted.nat]
     for kind, asked in ((network.nat_kind(place.edge), rules), (network.route_kind(place.edge), _routes(wanted))):
-        network.apply_on_edge(session, place.edge, kind, asked, tenant, remove=True, overwrite=overwrite)
+        network.apply_on_edge(session, place.edge, kind, asked, owner, remove=True, overwrite=overwrite)
 
 
 def _proof(wanted: Design, site: Site, target: model.TargetFirewall) -> equivalence.Verdict:
@@ -440,7 +445,7 @@ def prepare(session: Session, wanted: Design, *, overwrite: bool = False, dry_ru
     changes = planned(session, wanted, site, overwrite=overwrite)
     changes.refuse_conflicts(f"cannot prepare the network of {wanted.tenant}")
     first = wanted.plan.edge.rules == "first"
-    would = network.predicted(session, site.place, site.now, site.wanted, wanted.tenant, first=first)
+    would = network.predicted(session, site.place, site.now, site.wanted, wanted.owner, first=first)
     verdict = _proof(wanted, site, would)
     _refuse(
         verdict,
@@ -476,7 +481,7 @@ def verify(session: Session, wanted: Design) -> Outcome:
     changes = planned(session, wanted, site, overwrite=True)
     verdict = _proof(wanted, site, site.now)
     first = wanted.plan.edge.rules == "first"
-    would = network.predicted(session, site.place, site.now, site.wanted, wanted.tenant, first=first)
+    would = network.predicted(session, site.place, site.now, site.wanted, wanted.owner, first=first)
     before = shown(wanted, site, site.now, ChangeSet())
     return Outcome(
         changes,

@@ -63,6 +63,8 @@ class Options:
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.tenant.strip():
             raise InvalidInput("this cannot be done", [Problem("name and tenant", "must not be empty")])
+        if not objects.is_name_of_tenant(self.tenant):
+            raise InvalidInput("this cannot be done", [Problem("tenant", objects.NO_TENANT)])
 
 
 @dataclass(frozen=True)

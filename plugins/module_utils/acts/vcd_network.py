@@ -58,6 +58,8 @@ class Owned:
             for key in ("tenant", "name")
             if key in params and not str(params[key] or "").strip()
         ]
+        if not problems and not objects.is_name_of_tenant(params["tenant"]):
+            problems.append(Problem("tenant", objects.NO_TENANT))
         if problems:
             raise InvalidInput("The options are not complete", problems)
         return cls(

@@ -133,17 +133,6 @@ def used_addresses(session: Session, edge_id: str) -> list[tuple[str, str]]:
     return sorted((wire.string(one.get("ipAddress")), wire.string(one.get("category"))) for one in rows)
 
 
-def settled(session: Session, edge_id: str, *, timeout: float = 600.0) -> None:
-    """Wait until an edge is not being configured any more."""
-    what = f"cannot use the edge {edge_id}"
-    deadline = session.pace.now() + timeout
-    for pause in session.pace.pauses(0.5, 10.0):
-        status = wire.string(session.get(f"edgeGateways/{edge_id}", what).get("status"))
-        if status not in ("CONFIGURING", "PENDING") or session.pace.now() + pause > deadline:
-            return
-        session.pace.sleep(pause)
-
-
 # -- networks of the organisation
 
 

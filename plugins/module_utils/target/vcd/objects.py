@@ -32,15 +32,33 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.client import Session, cloudapi
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Json
 
-_STAMP = re.compile(r"\s*\[cloudexit ([A-Za-z0-9%._~-]{1,600}) ([0-9a-f]{8})\]\s*$")
+_STAMP = re.compile(r"\s*\[cloudexit ([A-Za-z0-9%._~:-]{1,600}) ([0-9a-f]{8})\]\s*$")
 
 Shown = Mapping[str, Any]
 """What of an object is compared and shown: plain values, sorted where order means nothing."""
 
 
+BY_PREPARE = ":prepare"
+"""What the stamp of `prepare` has behind the tenant: it removes all of its own that is not wanted any more, and so must
+not take for its own what the modules for single things made for the same tenant."""
+
+
+def of_prepare(tenant: str) -> str:
+    """Whose the things are that `prepare` makes for a tenant: what the functions here take as `tenant`."""
+    return tenant + BY_PREPARE
+
+
+def is_name_of_tenant(tenant: str) -> bool:
+    """Whether a tenant can be called so: not as `of_prepare` would."""
+    return bool(tenant.strip()) and not tenant.endswith(BY_PREPARE)
+
+
+NO_TENANT = f"must not end with {BY_PREPARE}: so is marked what the playbook `prepare` makes"
+
+
 @dataclass(frozen=True)
 class Stamp:
-    """Whose an object is, and the digest of what was written."""
+    """Whose an object is (a tenant, or `of_prepare` of one), and the digest of what was written."""
 
     tenant: str
     digest: str
@@ -54,7 +72,7 @@ def digest(shown: Shown) -> str:
 def stamped(text: str, tenant: str, shown: Shown) -> str:
     """A text that ends with the stamp of what is written."""
     plain = unstamped(text)
-    return f"{plain} [cloudexit {urllib.parse.quote(tenant, safe='')} {digest(shown)}]".strip()
+    return f"{plain} [cloudexit {urllib.parse.quote(tenant, safe=':')} {digest(shown)}]".strip()
 
 
 def stamp_of(text: object) -> Stamp | None:

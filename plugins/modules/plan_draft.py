@@ -12,7 +12,7 @@ version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
-  - Judges an estate (rules, policy, dependencies) and drafts what becomes of every server of it in a vSphere, and of
+  - Judges an estate (rules, policy, dependencies) and drafts what becomes of every server of it at the target, and of
     every other object, as a plan that people edit (see C(docs/plan.md)).
   - Servers that cannot be moved, or whose move nobody has agreed to, are in the plan with C(move) V(none) and the
     reason.
@@ -88,7 +88,9 @@ options:
         type: str
         default: ''
       storage_profile:
-        description: Storage profile of the machines. Left out, the default of the VDC.
+        description:
+          - Storage profile of the machines. Left out, the default of the VDC.
+          - Disks whose volume type the policy gives another one (C(storage)) name it.
         type: str
         default: ''
       catalog:
@@ -102,7 +104,7 @@ options:
       edge:
         description:
           - Edge gateway of Cloud Director, where M(cloudexit.flexible_engine.network_prepare) is to make firewall and
-            NAT. Then each public address of what moves is in the plan, and what takes its place must be filled in.
+            NAT. Each public address of what moves is in the plan, and what takes its place must be filled in.
         type: str
         default: ''
       datacenter:
@@ -126,7 +128,10 @@ options:
         type: dict
         default: {}
       network:
-        description: Target network of all other source networks.
+        description:
+          - Target network of all other source networks.
+          - Left out, in Cloud Director it is one of the same name, which
+            M(cloudexit.flexible_engine.network_prepare) makes. In a vCenter it must be filled in.
         type: str
   reader:
     description: The reader host of the source tenant. What is left out is drafted empty and must be filled in.

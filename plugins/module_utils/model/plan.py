@@ -33,6 +33,7 @@ SLOTS = {"pvscsi": 4 * 15, "lsilogic": 4 * 15, "lsisas": 4 * 15, "sata": 4 * 30,
 controllers share the four)."""
 
 VCD_DISK_GIB = 2048
+"""GiB of the largest disk that Cloud Avenue's datastores take (Cloud Avenue wiki, Storage)."""
 VCD_NICS = 10
 
 _HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -293,7 +294,10 @@ class Disk:
     controller: Literal["pvscsi", "lsilogic", "lsisas", "sata", "nvme"] = field(
         default="pvscsi", metadata=doc("controller type that the disk hangs on")
     )
-    datastore: str | None = field(default=None, metadata=doc("datastore of this disk; null: the target's"))
+    datastore: str | None = field(default=None, metadata=doc("vsphere: datastore of this disk; null: the target's"))
+    storage_profile: str | None = field(
+        default=None, metadata=doc("vcd: storage profile of this disk; null: the target's")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -635,6 +639,8 @@ def _workload(plan: Plan, workload: Workload, where: str) -> Iterator[Problem]:
     elif plan.readers[workload.reader].server_id == workload.source.id:
         yield Problem(f"{where}.reader", "a reader cannot read its own disks")
     yield from _disks(workload, where)
+    if plan.target.type:
+        yield from _places(workload, plan.target.type, where)
     if plan.target.type == "vcd":
         yield from _for_vcd(workload, where)
     for index, nic in enumerate(workload.nics):
@@ -658,6 +664,14 @@ def _disks(workload: Workload, where: str) -> Iterator[Problem]:
             yield Problem(f"{where}.disks", f"{count} disks on {controller}; a machine takes {slots}")
 
 
+def _places(workload: Workload, kind: str, where: str) -> Iterator[Problem]:
+    """Places of disks that only another kind of target has."""
+    key = "datastore" if kind == "vcd" else "storage_profile"
+    for index, disk in enumerate(workload.disks):
+        if getattr(disk, key):
+            yield Problem(f"{where}.disks[{index}].{key}", f"has no meaning for a target of type {kind}")
+
+
 def _for_vcd(workload: Workload, where: str) -> Iterator[Problem]:
     """What Cloud Director does not take."""
     for index, disk in enumerate(workload.disks):
@@ -667,8 +681,6 @@ def _for_vcd(workload: Workload, where: str) -> Iterator[Problem]:
             text = f"{disk.size_gib} GiB: Cloud Director takes {VCD_DISK_GIB} at most"
             hint = "copy its files to smaller disks in the guest, shrink it before, or choose a vSphere target"
             yield Problem(f"{where}.disks[{index}].size_gib", f"{text}; {hint}")
-        if disk.datastore:
-            yield Problem(f"{where}.disks[{index}].datastore", "has no meaning for a target of type vcd")
     if len(workload.nics) > VCD_NICS:
         yield Problem(f"{where}.nics", f"{len(workload.nics)} network cards; Cloud Director takes {VCD_NICS}")
 

@@ -166,7 +166,7 @@ class _Drafter:
             memory_mib=size.memory_mib,
             firmware=guest.firmware or "bios",
             guest=plans.Guest(os=guest.identifier),
-            disks=[self._disk(attachment) for attachment in server.volumes if attachment.volume_id in self._volumes],
+            disks=[self._disk(attachment) for attachment in self._attached(server)],
             nics=[self._nic(port_id) for port_id in server.ports if port_id in self._ports],
             stop=plans.Stop(deadline_s=self._options.stop_deadline_s),
         )
@@ -184,13 +184,22 @@ class _Drafter:
 
     def _disk(self, attachment: estates.Attachment) -> plans.Disk:
         volume = self._volumes[attachment.volume_id]
-        place = self._judgement.inputs.policy.storage.get(volume.type)
+        options = self._options
+        place = self._judgement.inputs.policy.storage.get(volume.type) or None
+        vcd = options.type == "vcd"
+        own = place if place != (options.storage_profile if vcd else options.datastore) else None
         return plans.Disk(
             volume=volume.id,
             size_gib=volume.size_gib,
             boot=attachment.boot,
-            datastore=place if place and self._options.type == "vsphere" and place != self._options.datastore else None,
+            datastore=None if vcd else own,
+            storage_profile=own if vcd else None,
         )
+
+    def _attached(self, server: estates.Server) -> list[estates.Attachment]:
+        """Its disks as the target has them: Cloud Director boots from the first one."""
+        found = [attachment for attachment in server.volumes if attachment.volume_id in self._volumes]
+        return sorted(found, key=lambda one: not one.boot) if self._options.type == "vcd" else found
 
     def _remark(self, host: str, server: estates.Server, guest: guests.Guest, more: Iterable[str]) -> None:
         """What stands above the workload in the plan, for people."""
@@ -214,7 +223,7 @@ class _Drafter:
     def _edge(self, moving: Iterable[plans.Workload]) -> plans.Edge:
         """The edge gateway, with every public address of what moves and of NAT gateways, to be filled in."""
         options = self._options
-        if options.type != "vcd" or not options.edge:
+        if options.type != "vcd":
             return plans.Edge()
         ports = {nic.port for workload in moving for nic in workload.nics}
         gateways = {
@@ -230,7 +239,13 @@ class _Drafter:
         return plans.Edge(name=options.edge, public=dict.fromkeys(sorted(wanted)))
 
     def _network_map(self, used: set[str]) -> dict[str, plans.NetworkMap]:
+        """The target of each network; by default, in Cloud Director, one of the same name: `prepare` makes it."""
         mapped = {}
+        own: Mapping[str, str] = {}
+        if self._options.type == "vcd":
+            own = names.unique_vm_names(
+                {ident: self._networks[ident].name or "network" for ident in used if ident in self._networks}
+            )
         by_name: dict[str, int] = defaultdict(int)
         for network in self._networks.values():
             by_name[network.name] += 1
@@ -239,5 +254,6 @@ class _Drafter:
             target = self._options.networks.get(network_id)
             if target is None and name and by_name[name] == 1:
                 target = self._options.networks.get(name)
-            mapped[network_id] = plans.NetworkMap(name=name, target=target or self._options.default_network)
+            target = target or self._options.default_network or own.get(network_id)
+            mapped[network_id] = plans.NetworkMap(name=name, target=target)
         return mapped

@@ -32,8 +32,8 @@ _COMMENTS = {
     "target": "Where the tenant goes.",
     "readers": "Helper servers in the source tenant that read the disks. connection: Ansible host variables.",
     "limits": "How much at once. bandwidth_mib_s: per reader, 0 is no limit.",
-    "networks": "Source networks, by id, and the port group that takes the place of each.",
-    "edge": "The edge gateway: public addresses of the source and what takes the place of each, for `prepare`.",
+    "networks": "Source networks, by id, and the port group or network of the target that takes the place of each.",
+    "edge": "The edge gateway, for `prepare`: public addresses of the source, and what takes the place of each.",
     "waves": "Move groups that share a cutover window (start, hours). Workloads of one group cut over together.",
     "workloads": "One entry a server, by Ansible host name. move: cold, or none with a reason.",
     "objects": "What becomes of everything else: move, translate, replace, recreate, leave, or customer: not decided.",
@@ -86,7 +86,7 @@ def to_text(
         lines += [f"#   {names.printable(str(problem), 110)}" for problem in open_]
     lines += ["---", f"plugin: {document.scalar(plan.plugin)}", f"version: {plan.version}"]
     for section in _SECTIONS:
-        if section == "edge" and plan.edge == plans.Edge():
+        if section == "edge" and plan.target.type != "vcd":
             continue
         lines.append("")
         if section in _COMMENTS:
@@ -155,10 +155,13 @@ def _workload(workload: plans.Workload) -> dict[str, Any]:
 
 
 def _asked(value: Any, name: str) -> bool:
-    """Whether it is a key of a target that people are to see, although it is empty."""
+    """Whether it is a key of a target or an edge that people are to see, although it is empty."""
+    if isinstance(value, plans.Edge):
+        return name == "name"
     if not isinstance(value, plans.Target):
         return False
-    return name in plans.TARGET_NEEDS[value.type] or (name == "folder" and value.type == "vsphere")
+    shown = {"vsphere": ("folder",), "vcd": ("storage_profile",)}[value.type]
+    return name in plans.TARGET_NEEDS[value.type] or name in shown
 
 
 def _shown(value: Any) -> Any:

@@ -120,8 +120,8 @@ OTHERS: dict[str, dict[str, str]] = {
         "storage_class": "what the policy stores it on; empty: the policy does not say",
         "storage_mapped": "whether the policy names a class for its type; null where it names none at all",
         "storage_exists": "whether that class exists at the target; null where nobody told which do",
-        "size_limit_gib": "largest disk of the target, GiB; null where nobody told",
-        "too_large": "whether it is larger than that; null where nobody told",
+        "size_limit_gib": "largest disk of the target, GiB; null where it is not known",
+        "too_large": "whether it is larger than that; null where it is not known",
     },
     "snapshots": {
         "status": "state",

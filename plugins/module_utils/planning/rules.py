@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import document, kinds, names, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.estate import Finding, Severity, Subject
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.schema import doc
@@ -26,6 +27,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning
 TargetType = Literal["vsphere", "cloud_avenue", "bleu"]
 KINDS = (*kinds.KINDS, "services", "tenant")
 """What a rule may look at."""
+
+LIMITS_GIB: dict[str, int] = {"cloud_avenue": plans.VCD_DISK_GIB}
+"""Largest disks that targets take, GiB, where that is known without a word of the policy."""
 
 ORDER: dict[str, int] = {"blocker": 0, "warning": 1, "information": 2}
 
@@ -255,7 +259,9 @@ def _stored(fact: fact_tables.Fact, about: About) -> fact_tables.Fact:
     """Where the policy stores a volume, and whether it fits there."""
     place = about.storage.get(fact["type"], "")
     capacity = about.capacity or Capacity()
-    classes, limit = capacity.storage_classes, capacity.max_disk_gib
+    classes = capacity.storage_classes
+    limits = [one for one in (capacity.max_disk_gib, LIMITS_GIB.get(about.target)) if one is not None]
+    limit = min(limits, default=None)
     return {
         "storage_class": place,
         "storage_mapped": bool(place) if about.storage else None,

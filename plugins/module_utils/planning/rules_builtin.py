@@ -155,11 +155,26 @@ _BLOCKERS: tuple[Row, ...] = (
         "servers",
         {"each.too_large": True},
         (
-            "its volume {each.id} of {each.size_gib} GiB is larger than any disk of the target",
-            "son volume {each.id} de {each.size_gib} Gio dépasse le plus grand disque de la cible",
+            "its volume {each.id} of {each.size_gib} GiB is larger than any disk of the target "
+            "({each.size_limit_gib} GiB)",
+            "son volume {each.id} de {each.size_gib} Gio dépasse le plus grand disque de la cible "
+            "({each.size_limit_gib} Gio)",
         ),
-        ("Spread its data over smaller volumes first.", "Répartir d'abord ses données sur des volumes plus petits."),
+        (
+            "Copy its files to smaller volumes in the guest, shrink it, or let the policy send it to another target.",
+            "Copier ses fichiers sur des volumes plus petits, le réduire, ou l'envoyer ailleurs par la politique.",
+        ),
         each="disks",
+    ),
+    # vSphere configuration maximums: four SCSI controllers with 15 disks each.
+    _row(
+        "disks_many",
+        "blocker",
+        "servers",
+        {"disk_count": {"gt": 60}},
+        ("it has {disk_count} volumes; the target takes 60", "il a {disk_count} volumes ; la cible en accepte 60"),
+        _STAYS,
+        target=_VMWARE,
     ),
     _row(
         "nics_many",
@@ -377,6 +392,23 @@ _SERVERS: tuple[Row, ...] = (
             "Un pare-feu ou un routeur a besoin de la même liberté à la cible : autoriser les transmissions forgées.",
         ),
         each="ports",
+        target=("vsphere", "bleu"),
+    ),
+    _row(
+        "port_security_provider",
+        "warning",
+        "servers",
+        {"each.known": True, "each.security": False},
+        (
+            "its port {each.id} has no security groups and no address checks",
+            "son port {each.id} n'a ni groupes de sécurité ni contrôle d'adresses",
+        ),
+        (
+            "What a network lets pass from foreign addresses is the provider's to set: ask before its wave.",
+            "Ce qu'un réseau laisse passer d'adresses étrangères dépend du fournisseur : demander avant sa vague.",
+        ),
+        each="ports",
+        target=("cloud_avenue",),
     ),
     _row(
         "vnic_type",
@@ -413,6 +445,36 @@ _SERVERS: tuple[Row, ...] = (
             "Vérifier que le réseau cible a de l'IPv6, et avec quel préfixe.",
         ),
         each="ports",
+    ),
+    # Image service, "Useful image properties": os_secure_boot, hw_tpm_version.
+    _row(
+        "secure_boot",
+        "warning",
+        "servers",
+        {"properties.os_secure_boot": ["required", "optional"]},
+        (
+            "its image asks for Secure Boot ({properties.os_secure_boot})",
+            "son image demande Secure Boot ({properties.os_secure_boot})",
+        ),
+        (
+            "Made without it; switch it on at the target once the machine is accepted, if its system needs it.",
+            "Créé sans ; l'activer à la cible une fois la machine acceptée, si son système en a besoin.",
+        ),
+        target=_VMWARE,
+    ),
+    _row(
+        "tpm",
+        "warning",
+        "servers",
+        {"properties.hw_tpm_version": _FULL},
+        (
+            "its image asks for a TPM ({properties.hw_tpm_version})",
+            "son image demande un TPM ({properties.hw_tpm_version})",
+        ),
+        (
+            "A TPM does not move: have recovery keys for all that is sealed in it before its wave.",
+            "Un TPM ne se déplace pas : avoir les clés de secours de tout ce qu'il protège avant sa vague.",
+        ),
     ),
     _row(
         "xen",
@@ -692,7 +754,7 @@ _VOLUMES: tuple[Row, ...] = (
             "la politique ne prévoit pas de stockage pour son type {type}",
         ),
         (
-            "Goes to the plan's default datastore; add its type to storage in the policy.",
+            "Goes to the plan's default storage; add its type to storage in the policy.",
             "Va sur le stockage par défaut du plan ; ajouter son type à storage dans la politique.",
         ),
     ),

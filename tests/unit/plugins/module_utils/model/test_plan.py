@@ -149,6 +149,10 @@ WEB = ("workloads", "web-1")
         (set_at("target", "type", "vcd"), "target.datacenter: has no meaning for a target of type vcd"),
         (set_at("target", "vdc", "x"), "target.vdc: has no meaning for a target of type vsphere"),
         (set_at("edge", {"name": "e"}), "edge: has no meaning for a target of type vsphere"),
+        (
+            lambda d: d["workloads"]["web-1"]["disks"][0].update(storage_profile="gold"),
+            "disks[0].storage_profile: has no meaning for a target of type vsphere",
+        ),
         (lambda d: d["target"].pop("compute"), "target.compute: must not be empty"),
         (set_at("limits", {"workloads_at_once": 0}), "limits.workloads_at_once: must be greater than 0"),
         (set_at("limits", {"bandwidth_mib_s": -1}), "limits.bandwidth_mib_s: must be 0 or greater"),
@@ -263,7 +267,7 @@ def test_a_plan_into_cloud_director() -> None:
         into_cloud_director(data)
         data["target"]["vdc"] = " "
         web, db = data["workloads"]["web-1"], data["workloads"]["db-1"]
-        web["disks"][0] |= {"size_gib": 2049, "datastore": "DS"}
+        web["disks"][0] |= {"size_gib": 2049, "datastore": "DS", "storage_profile": "gold"}
         web["nics"] = [{"mac": f"fa:16:3e:00:01:{n:02x}", "network": "n1"} for n in range(11)]
         web["checks"] = []
         web["decision"] = {"to": "vsphere"}
@@ -274,12 +278,15 @@ def test_a_plan_into_cloud_director() -> None:
     assert [problem.partition(":")[0] for problem in said] == [
         "target.vdc",
         "workloads.web-1.decision.to",
-        "workloads.web-1.disks[0].size_gib",
         "workloads.web-1.disks[0].datastore",
+        "workloads.web-1.disks[0].size_gib",
         "workloads.web-1.nics",
         "workloads.db-1.disks[1].boot",
     ]
-    assert "a workload that moves goes to cloud_avenue" in said[1] and "smaller disks" in said[2]
+    (large,) = [problem for problem in said if "size_gib" in problem]
+    assert "Cloud Director takes 2048 at most; copy its files to smaller disks" in large
+    assert "shrink it before, or choose a vSphere target" in large
+    assert "a workload that moves goes to cloud_avenue" in said[1] and "smaller disks" in said[3]
 
 
 def test_a_wrong_place_is_told_once_and_hides_nothing_else() -> None:

@@ -17,6 +17,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.kinds import TYPED
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import draft as drafting
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import emit
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import judge as judging
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import policy as policies
 
 HOSTILE = "a b'\"{{ 7*7 }}/../é"
 READ: dict[str, e.ReadState] = dict.fromkeys(TYPED, "complete")
@@ -382,8 +384,63 @@ def test_the_edge_of_a_plan_into_cloud_director() -> None:
         options = drafting.Options(tenant="acme", type="vcd", org="o", vdc="v", reader_server_id="r", **target)
         drafted = drafting.draft(found, options)
         told = [problem.path for problem in drafted.open if problem.path.startswith("edge")]
-        assert told == [f'edge.public."{old}"' for old in drafted.plan.edge.public]
+        assert told == [
+            *([] if target else ["edge.name"]),
+            *(f'edge.public."{old}"' for old in drafted.plan.edge.public),
+        ]
+        assert plans.parse(yaml.safe_load(emit.to_text(drafted.plan)))[0] == drafted.plan
         return drafted.plan.edge
 
-    assert edge() == plans.Edge()
-    assert edge(edge="e1") == plans.Edge(name="e1", public={"203.0.113.7": None, "203.0.113.9": None})
+    public = {"203.0.113.7": None, "203.0.113.9": None}
+    assert edge() == plans.Edge(public=public)
+    assert edge(edge="e1") == plans.Edge(name="e1", public=public)
+
+
+def test_a_plan_into_cloud_director_without_public_addresses_needs_no_edge() -> None:
+    options = drafting.Options(tenant="acme", type="vcd", org="o", vdc="v", reader_server_id="r1")
+    drafted = drafting.draft(estate(server(1)), options)
+    text = emit.to_text(drafted.plan)
+    assert drafted.open == [] and plans.loads(text) == drafted.plan
+    assert 'edge:\n  name: ""\n  outbound: ""\n' in text and 'storage_profile: ""' in text
+
+
+def test_networks_in_cloud_director_have_the_names_of_the_source() -> None:
+    twin = [e.Network(id="n1", name="app"), e.Network(id="n2", name="App"), e.Network(id="n3", name="db/x")]
+    ports = [port(1), port(2, network_id="n2"), port(3, network_id="n3")]
+    found = estate(server(1), server(2), server(3), networks=twin, ports=ports)
+    options = drafting.Options(tenant="acme", type="vcd", org="o", vdc="v", networks={"db/x": "data"})
+    drafted = drafting.draft(found, options)
+    assert {ident: one.target for ident, one in drafted.plan.networks.items()} == {
+        "n1": "app-n1",
+        "n2": "App-n2",
+        "n3": "data",
+    }
+    first = next(iter(drafted.plan.moving().values()))
+    assert first.nics[0].addresses == ["10.20.0.1"], "addresses are kept"
+    others = drafting.draft(found, replace(options, default_network="all")).plan.networks
+    assert {one.target for one in others.values()} == {"all", "data"}
+    assert {
+        one.target for one in drafting.draft(found, replace(FULL, default_network=None)).plan.networks.values()
+    } == {None}
+
+
+def test_disks_in_cloud_director() -> None:
+    """The boot disk first; a storage profile where the policy gives the volume type another; none too large."""
+    places = [e.Attachment("v2", "/dev/vda"), e.Attachment("v1", "/dev/vdb", boot=True)]
+    volumes = [volume(1, type="SSD"), volume(2, type="SAS")]
+    policy = policies.loads("version: 1\ndefault: target\nask: false\nstorage: {SSD: gold, SAS: silver}\n")
+    options = drafting.Options(tenant="acme", type="vcd", org="o", vdc="v", storage_profile="silver")
+
+    def drafted(size: int) -> plans.Workload:
+        found = estate(server(1, volumes=places), volumes=[volumes[0], replace(volumes[1], size_gib=size)])
+        given = drafting.inputs(options, judging.Inputs(policy=policy))
+        (made,) = drafting.draft(found, options, judging.judge(found, given)).plan.workloads.values()
+        return made
+
+    assert [(one.volume, one.boot, one.storage_profile, one.datastore) for one in drafted(2048).disks] == [
+        ("v1", True, "gold", None),
+        ("v2", False, None, None),
+    ]
+    large = drafted(2049)
+    assert large.move == "none"
+    assert large.reason == "its volume v2 of 2049 GiB is larger than any disk of the target (2048 GiB)"

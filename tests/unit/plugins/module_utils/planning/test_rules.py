@@ -79,6 +79,12 @@ def _ports(count: int) -> e.Estate:
     return estate(servers=[server(ports=ids)], ports=[port(id=ident) for ident in ids])
 
 
+def _many_disks(count: int) -> e.Estate:
+    disks = [volume(id=f"v{number}") for number in range(count)]
+    places = [e.Attachment(disk.id, f"/dev/vd{n}", boot=not n) for n, disk in enumerate(disks)]
+    return estate(servers=[server(volumes=places)], volumes=disks)
+
+
 def _flavor(**extra_specs: str) -> e.Estate:
     specs = {key.replace("__", ":"): value for key, value in extra_specs.items()}
     return _server(flavor=e.Flavor(name="s1.large", vcpus=2, ram_mib=2048, extra_specs=specs))
@@ -122,6 +128,7 @@ def _images(**changed: Any) -> e.Estate:
 
 
 BLEU = rules.About(target="bleu")
+AVENUE = rules.About(target="cloud_avenue")
 MAPPED = rules.About(storage={"SAS": "silver"}, capacity=Capacity(storage_classes=["silver"]))
 ROOM = rules.About(capacity=Capacity(cpus=100, memory_mib=100_000, disk_gib=1000, max_disk_gib=2000))
 LOCAL = {"volumes": [], "flavor": e.Flavor(vcpus=2, ram_mib=2048, disk_gib=20)}
@@ -150,6 +157,7 @@ FIRES: dict[str, Case] = {
     "local_root_disk": Case(_server(**LOCAL)),
     "boot_disk_missing": Case(_server(volumes=[])),
     "disk_over_limit": Case(_volume(size_gib=2001), ROOM, shows="its volume v1 of 2001 GiB"),
+    "disks_many": Case(_many_disks(61), shows="it has 61 volumes"),
     "nics_many": Case(_ports(11), shows="it has 11 ports"),
     "guest_not_linux": Case(_system("windows", "Server 2019"), shows="its system is windows Server 2019"),
     "cluster_node": Case(
@@ -177,6 +185,9 @@ FIRES: dict[str, Case] = {
         shows="its port p1 may use other addresses: 10.20.0.50, 10.20.0.51",
     ),
     "port_security_off": Case(_port(port_security=False)),
+    "port_security_provider": Case(_port(port_security=False), AVENUE, shows="no address checks"),
+    "secure_boot": Case(_image(os_secure_boot="required"), shows="Secure Boot (required)"),
+    "tpm": Case(_image(hw_tpm_version="2.0"), shows="a TPM (2.0)"),
     "vnic_type": Case(_port(vnic_type="direct"), shows="of type direct"),
     "shared_network": Case(estate(networks=[e.Network(id="n1", name="common", shared=True)]), shows="common"),
     "ipv6": Case(_port(fixed_ips=[e.FixedIp(ip="2001:db8::5")]), shows="2001:db8::5"),
@@ -261,6 +272,7 @@ SILENT: dict[str, Case] = {
     "local_root_disk": Case(estate(servers=[server(**LOCAL)], read={**READ, "volumes": "partial"})),
     "boot_disk_missing": Case(_server(**LOCAL)),
     "disk_over_limit": Case(_volume(size_gib=2000), ROOM),
+    "disks_many": Case(_many_disks(60)),
     "nics_many": Case(_ports(10)),
     "guest_not_linux": Case(_system("", "")),
     "cluster_node": Case(_with("cce_nodes", status={"serverId": "another"})),
@@ -277,6 +289,9 @@ SILENT: dict[str, Case] = {
     "floating_ip": Case(_floating(port_id=None)),
     "allowed_address_pairs": PLAIN,
     "port_security_off": Case(estate(ports=[])),
+    "port_security_provider": Case(_port(port_security=False)),
+    "secure_boot": Case(_image(os_secure_boot="disabled")),
+    "tpm": PLAIN,
     "vnic_type": PLAIN,
     "shared_network": PLAIN,
     "ipv6": PLAIN,
@@ -370,6 +385,22 @@ def test_it_is_its_condition_that_keeps_it_silent(rule: rules.Rule) -> None:
     case = SILENT[rule.id]
     unconditional = replace(rule, when={}, target=[])
     assert rules.apply([unconditional], facts.collect(case.estate, case.metrics), case.about)
+
+
+def test_cloud_avenue_takes_no_disk_over_2_tib() -> None:
+    """Whatever a policy says; smaller limits of the policy hold as well."""
+    generous = replace(AVENUE, capacity=Capacity(max_disk_gib=8000))
+    for about, size, blocked in (
+        (AVENUE, 2048, False),
+        (AVENUE, 2049, True),
+        (generous, 2049, True),
+        (replace(AVENUE, capacity=Capacity(max_disk_gib=500)), 501, True),
+        (rules.About(), 2049, False),
+    ):
+        findings = found(Case(_volume(size_gib=size), about), "disk_over_limit")
+        assert [finding.severity for finding in findings] == ["blocker"] * blocked, (about, size)
+    (finding,) = found(Case(_volume(size_gib=2049), generous), "disk_over_limit")
+    assert "(2048 GiB)" in finding.seen and "another target" in finding.action
 
 
 def test_of_a_plain_server_nothing_is_said() -> None:

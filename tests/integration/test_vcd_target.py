@@ -8,22 +8,38 @@ It has a server of its own in this process.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import job, target, transfer, vcd
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import (
+    job,
+    organisation,
+    target,
+    transfer,
+    vcd,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     Conflict,
     NotFound,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client, network, objects, org
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import (
+    client,
+    locks,
+    network,
+    objects,
+    org,
+    vapp,
+)
 from tests.lab.vcd import Control, seed
 from tests.lab.vcd.make import serve
 from tests.unit.plugins.module_utils.acts.variable import variable
@@ -203,3 +219,56 @@ def test_what_is_wrong_at_the_target_is_told_at_once(cloud: Cloud) -> None:
     with cloud.connect() as session:
         found = [str(problem) for problem in target.problems(Workload.of(given), session)]
     assert any("tin" in problem for problem in found) and any("nowhere" in problem for problem in found)
+
+
+def test_what_a_pass_makes_is_ours_to_the_modules_too(cloud: Cloud) -> None:
+    cloud.run()
+    name = vcd.vapp_name(cloud.workload)
+
+    def options(thing: str, tenant: str, **more: bool) -> organisation.Options:
+        return organisation.Options(thing, tenant, **more)
+
+    with cloud.connect() as session:
+        assert not organisation.box(session, options(name, "acme"), vdc=seed.VDC).changes
+        assert not organisation.catalog(session, options(vcd.CATALOG, "acme")).changes
+        done = organisation.box(session, options(name, "acme"), vdc=seed.VDC, description="ours")
+        assert [one.action for one in done.changes.changes] == ["update"]
+        for tenant in ("acme", "other"):
+            with pytest.raises(Conflict, match="machines web-1" if tenant == "acme" else "not ours"):
+                organisation.box(session, options(name, tenant, absent=True), vdc=seed.VDC)
+        with pytest.raises(Conflict, match="not ours"):
+            organisation.catalog(session, options(vcd.CATALOG, "other", absent=True))
+        assert organisation.catalog(session, options(vcd.CATALOG, "acme", absent=True)).changes
+    assert not cloud.run()["changed"], "nothing is needed of it once the machine is there"
+
+
+def test_reader_hosts_that_make_one_vapp_and_one_catalog_at_once(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each host has locks of its own, so here there are none; and each brings another network."""
+    monkeypatch.setattr(locks, "hold", lambda *dummy, **more: contextlib.nullcontext())
+    hosts = 4
+    with cloud.connect() as session:
+        place = org.vdc(session, seed.VDC)
+        for number in range(1, hosts):
+            wanted = network.Network(f"net-{number}", f"10.30.{number}.1", 24, place.urn).wanted()
+            body = {"name": f"net-{number}", **wanted.body}
+            objects.create(session, "orgVdcNetworks", body, "cannot make the network")
+    cloud.control.options(task_seconds=0.3)
+    together = threading.Barrier(hosts)
+
+    def one(number: int) -> tuple[str, str, bool]:
+        with cloud.connect() as session:
+            place = org.vdc(session, seed.VDC)
+            net = f"net-{number}" if number else "VM Network"
+            together.wait(30)
+            box, dummy = vapp.ensure(session, place, "acme-group")
+            vapp.ensure_networks(session, box, {net: place.networks[net]})
+            catalog, new = org.ensure_catalog(session, "cloudexit")
+            return box.href, catalog, new
+
+    with ThreadPoolExecutor(hosts) as pool:
+        found = list(pool.map(one, range(hosts)))
+    assert len({box for box, *dummy in found}) == len({catalog for dummy, catalog, *more in found}) == 1
+    assert sum(new for *dummy, new in found) == 1
+    assert len(cloud.control.table("vapp")) == len(cloud.control.table("catalog")) == 1
+    with cloud.connect() as session:
+        assert set(vapp.get(session, found[0][0]).leases) == {0}

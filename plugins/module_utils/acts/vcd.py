@@ -38,6 +38,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.ma
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import (
     download,
     network,
+    objects,
     org,
     ovf,
     spec,
@@ -296,10 +297,13 @@ class VcdTarget:
         wanted = spec_of(workload, place.subnets)
         wanted = replace(wanted, hardware_version=place.vdc.hardware_version())
         org.check_space(place.vdc, {place.profile.name: sum(disk.capacity_bytes for disk in wanted.disks)})
-        box, _made = vapp.ensure(session, place.vdc, vapp_name(workload), description=_vapp_text(workload))
-        vapp.ensure_networks(session, box, {name: place.vdc.networks[name] for name in _names(wanted)})
+        text = f"Move group {workload.data.group} of tenant {workload.tenant}, by cloudexit."
+        box, _made = vapp.ensure(session, place.vdc, vapp_name(workload), description=_stamped(workload, text))
+        networks = {name: place.vdc.networks[name] for name in _names(wanted)}
+        vapp.ensure_networks(session, box, networks)
+        text = "Uploads of cloudexit, on their way"
         catalog, _new = org.ensure_catalog(
-            session, self._catalog, description="Uploads of cloudexit, on their way", profile=place.profile
+            session, self._catalog, description=_stamped(workload, text), profile=place.profile
         )
         self._drop_templates()
         sizes = [lengths[index] for index in range(len(wanted.disks))]
@@ -312,7 +316,7 @@ class VcdTarget:
             description=vm.stamp(workload.marks),
             storage_profile=place.profile.href,
         )
-        return _Import(self, transfer, box, wanted, place.profile.href, marks)
+        return _Import(self, transfer, box, networks, wanted, place.profile.href, marks)
 
     def mark(self, ref: str, marks: Mapping[str, str]) -> None:
         more = {f"{PREFIX}{key}": value for key, value in marks.items() if key != "state"}
@@ -332,8 +336,9 @@ def _href(ref: str) -> str:
     return f"/api/vApp/{ref}"
 
 
-def _vapp_text(workload: Workload) -> str:
-    return f"Move group {workload.data.group} of tenant {workload.tenant}, by cloudexit."
+def _stamped(workload: Workload, text: str) -> str:
+    """A description with the owner stamp by which `vcd_vapp` and `vcd_catalog` know what is ours."""
+    return objects.stamped(text, workload.tenant, {"description": text})
 
 
 class _Import:
@@ -342,6 +347,7 @@ class _Import:
         target: VcdTarget,
         transfer: template.Transfer,
         box: vapp.VApp,
+        networks: Mapping[str, str],
         wanted: VmSpec,
         profile: str,
         marks: Mapping[str, str],
@@ -349,6 +355,7 @@ class _Import:
         self.target = target
         self.transfer = transfer
         self.box = box
+        self.networks = networks
         self.wanted = wanted
         self.profile = profile
         self.marks = marks
@@ -378,6 +385,7 @@ class _Import:
         """The machine from the template, as the plan wants it; marked before anything else is done to it."""
         session, workload = self.target.session, self.target.workload
         firmware = session.at_least(vm.FIRMWARE_SINCE)
+        vapp.ensure_networks(session, vapp.get(session, self.box.href), self.networks)  # the upload took its time
         made = vapp.add_machine(session, self.box, uploaded, self.wanted, storage_profile=self.profile)
         more = {f"{PREFIX}{key}": value for key, value in self.marks.items() if key != "state"}
         vm.set_marks(session, made, replace(workload.marks, state=self.marks["state"]), more)

@@ -220,9 +220,10 @@ def ensure_catalog(
         answer, dummy_tasks = tasks.run(session, "POST", place, what, body=body, content_type=CATALOG)
     except Conflict:
         found = find_catalog(session, name)  # another process was quicker
-        if found:
-            return found, False
-        raise
+        if not found:
+            raise
+        tasks.settled(session, found, what)
+        return found, False
     made = wire.path_of(xml.attribute(answer.xml(), "href"), what).replace("/api/admin/catalog/", "/api/catalog/")
     tasks.settled(session, made, what)
     return made, True

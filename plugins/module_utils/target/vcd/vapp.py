@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
+    CloudExitError,
     Conflict,
     InvalidInput,
     NotFound,
@@ -42,6 +43,8 @@ RECOMPOSE = "application/vnd.vmware.vcloud.recomposeVAppParams+xml"
 NETWORKS = "application/vnd.vmware.vcloud.networkConfigSection+xml"
 LEASES = "application/vnd.vmware.vcloud.leaseSettingsSection+xml"
 UNDEPLOY = "application/vnd.vmware.vcloud.undeployVAppParams+xml"
+WRITES = 4
+"""How often networks are written that another host's write takes away again."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,17 @@ def ensure(session: Session, place: Vdc, name: str, *, description: str = "") ->
         if found is None:
             what = f"cannot make the vApp {name}"
             body = el("ComposeVAppParams", el("Description", description), name=name, deploy=False, powerOn=False)
-            answer, dummy = tasks.run(
-                session, "POST", f"{place.href}/action/composeVApp", what, body=body, content_type=COMPOSE
-            )
-            found = of(tasks.settled(session, xml.attribute(answer.xml(), "href"), what))
+            try:
+                answer, dummy = tasks.run(
+                    session, "POST", f"{place.href}/action/composeVApp", what, body=body, content_type=COMPOSE
+                )
+                href = xml.attribute(answer.xml(), "href")
+            except Conflict:
+                other = find(session, place, name)  # a reader host was quicker: the lock is of this host alone
+                if other is None:
+                    raise
+                made, href = False, other.href
+            found = of(tasks.settled(session, href, what))
         changed = never_expires(session, found)
     return (get(session, found.href) if changed else found), made or changed
 
@@ -160,24 +170,39 @@ def missing_networks(vapp: VApp, wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def ensure_networks(session: Session, vapp: VApp, wanted: Mapping[str, str]) -> bool:
-    """Have networks of the organisation ({name: href}) in it; those that are there stay. Whether any was missing."""
+    """Have networks of the organisation ({name: href}) in it; those that are there stay. Whether any was missing.
+
+    The section is replaced as a whole, without a version, and the lock is of this host alone: so it is read again after
+    each write, and what another host's write took away, or what the server refused for it, is written again.
+    """
+    what = f"cannot add networks to the vApp {vapp.name}"
     if not missing_networks(vapp, wanted):
         return False
-    what = f"cannot add networks to the vApp {vapp.name}"
     with session.lock("vApp", vapp.uuid):
-        tree = tasks.settled(session, vapp.href, what)
-        missing = missing_networks(of(tree), wanted)
-        if not missing:
-            return False
-        section = xml.child(tree, "NetworkConfigSection")
-        node = xml.copied(section) if section is not None else el("NetworkConfigSection", el("ovf:Info", "Networks"))
-        node.attributes = {"ovf:required": "false"}
-        node.children = [one for one in node.children if one.attributes.get("networkName") != "none"]
-        node.children += [_bridged(session, name, href) for name, href in sorted(missing.items())]
-        path = f"{wire.path_of(vapp.href, what)}/networkConfigSection/"
-        tasks.run(session, "PUT", path, what, body=node, content_type=NETWORKS)
-        tasks.settled(session, vapp.href, what)
-    return True
+        for number, pause in enumerate(session.pace.pauses(1.0, 10.0)):
+            now = of(tasks.settled(session, vapp.href, what))
+            missing = missing_networks(now, wanted)
+            if not missing:
+                return number > 0
+            if number == WRITES:
+                raise Conflict(what, cause="what is added is taken away again and again", retryable=True)
+            try:
+                _add_networks(session, now, missing, what)
+            except CloudExitError:
+                if of(tasks.settled(session, vapp.href, what)).networks == now.networks:
+                    raise
+                session.pace.sleep(pause)
+    raise AssertionError("pauses do not end")
+
+
+def _add_networks(session: Session, vapp: VApp, missing: Mapping[str, str], what: str) -> None:
+    section = xml.child(vapp.tree, "NetworkConfigSection")
+    node = xml.copied(section) if section is not None else el("NetworkConfigSection", el("ovf:Info", "Networks"))
+    node.attributes = {"ovf:required": "false"}
+    node.children = [one for one in node.children if one.attributes.get("networkName") != "none"]
+    node.children += [_bridged(session, name, href) for name, href in sorted(missing.items())]
+    path = f"{wire.path_of(vapp.href, what)}/networkConfigSection/"
+    tasks.run(session, "PUT", path, what, body=node, content_type=NETWORKS)
 
 
 def _bridged(session: Session, name: str, href: str) -> Node:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -237,20 +237,20 @@ def set_marks(session: Session, vm: Vm, marks: Marks, extra: Mapping[str, str] |
     return bool(changed)
 
 
-def everything(session: Session, *, vdc: str = "", skip: Collection[str] = ()) -> list[tuple[Vm, dict[str, str]]]:
+def everything(session: Session, *, vdc: str = "") -> list[tuple[Vm, dict[str, str]]]:
     """All machines that the session sees (in a VDC, by its href) with their metadata, by name; some at a time.
 
-    skip: ids of those that are not read. What goes away meanwhile is left out.
+    What goes away meanwhile is left out.
     """
-    what = "cannot list the machines"
-    rows = query.records(session, "vm", what, where={"isVAppTemplate": "false"})
-    wanted = [
-        row.get("href", "")
-        for row in rows
-        if (not vdc or tasks.uuid_of(row.get("vdc", "")) in ("", tasks.uuid_of(vdc)))
-        and tasks.uuid_of(row.get("href", "")) not in skip
-    ]
+    return _whole(session, [row.get("href", "") for row in _rows(session, vdc)])
 
+
+def _rows(session: Session, vdc: str, where: Mapping[str, str] | None = None) -> list[query.Record]:
+    rows = query.records(session, "vm", "cannot list the machines", where={"isVAppTemplate": "false", **(where or {})})
+    return [row for row in rows if not vdc or tasks.uuid_of(row.get("vdc", "")) in ("", tasks.uuid_of(vdc))]
+
+
+def _whole(session: Session, hrefs: Sequence[str]) -> list[tuple[Vm, dict[str, str]]]:
     def whole(href: str) -> tuple[Vm, dict[str, str]] | None:
         try:
             found = get(session, href)
@@ -262,18 +262,39 @@ def everything(session: Session, *, vdc: str = "", skip: Collection[str] = ()) -
             return None
 
     with ThreadPoolExecutor(READERS) as pool:
-        found = [one for one in pool.map(whole, wanted) if one is not None]
+        found = [one for one in pool.map(whole, hrefs) if one is not None]
     return sorted(found, key=lambda pair: (pair[0].name, pair[0].uuid))
+
+
+def _candidates(session: Session, marks: Marks, vdc: str) -> list[str]:
+    """hrefs of the machines in a VDC that may have these marks: those whose metadata name the source, which the query
+    service looks for, and those whose description does. All of them, where the server takes no such filter.
+    """
+    rows = _rows(session, vdc)
+    if not query.askable(marks.source_id):
+        return [row.get("href", "") for row in rows]
+    where = {"metadata:cloudexit.source_id": f"STRING:{marks.source_id}"}
+    found = [row for row in rows if stamp(marks) in row.get("description", "")]
+    try:
+        found += _rows(session, vdc, where)
+    except Refused as error:
+        reason = wire.said(error)
+        if reason is None or reason.status != 400:
+            raise
+        found = rows
+    return list(dict.fromkeys(row.get("href", "") for row in found))
 
 
 def find(session: Session, marks: Marks, among: Sequence[Vm], *, vdc: str = "") -> tuple[Vm, dict[str, str]] | None:
     """The machine with these marks, and its metadata: first among those given (of the vApp of its plan), then, with a
     VDC (its href), everywhere in it. Raises Conflict when several have them.
     """
-    found = [(vm, entries) for vm, entries in _marked(session, among) if marks.owns(metadata.marks(entries))]
+    pairs = [(vm, marks_of(session, vm)) for vm in among]
+    found = [(vm, entries) for vm, entries in pairs if marks.owns(metadata.marks(entries))]
     if not found and vdc:
-        rest = everything(session, vdc=vdc, skip={vm.uuid for vm in among})
-        found = [(vm, entries) for vm, entries in rest if marks.owns(metadata.marks(entries))]
+        seen = {vm.uuid for vm in among}
+        hrefs = [href for href in _candidates(session, marks, vdc) if tasks.uuid_of(href) not in seen]
+        found = [pair for pair in _whole(session, hrefs) if marks.owns(metadata.marks(pair[1]))]
     if len(found) > 1:
         names = ", ".join(sorted(f"{vm.name} ({vm.uuid})" for vm, dummy in found))
         raise Conflict(
@@ -282,10 +303,6 @@ def find(session: Session, marks: Marks, among: Sequence[Vm], *, vdc: str = "") 
             hint="Remove the copies, or their cloudexit.* metadata.",
         )
     return found[0] if found else None
-
-
-def _marked(session: Session, vms: Sequence[Vm]) -> list[tuple[Vm, dict[str, str]]]:
-    return [(vm, marks_of(session, vm)) for vm in vms]
 
 
 # -- sections that are sent

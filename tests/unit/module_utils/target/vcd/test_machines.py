@@ -294,6 +294,33 @@ def test_a_machine_that_was_just_made_is_known_by_its_description(fake: Fake) ->
     assert fake.lines()[-2:-1] != [] and f"DELETE {VM}" in fake.lines()
 
 
+@pytest.mark.parametrize("filters", [True, False], ids=["filters", "no filters"])
+def test_a_machine_elsewhere_is_found_without_reading_all(fake: Fake, filters: bool) -> None:
+    """By its metadata or its description, which the query service knows; what it names is read and compared."""
+    marked, stamped, stranger = (f"/api/vApp/vm-{number * 8}-2222-4333-8444-555555555555" for number in "123")
+
+    def rows(asked: Asked) -> Reply:
+        asks_metadata = "metadata:cloudexit.source_id==STRING:server-1" in asked.query.get("filter", "")
+        if asks_metadata and not filters:
+            return error(400, "INVALID_QUERY", "no such property")
+        texts = {marked: "", stamped: vm.stamp(MARKS), stranger: "theirs"}
+        found = {href: text for href, text in texts.items() if href == marked or not asks_metadata}
+        records = [
+            f'<VMRecord name="m" href="{href}" vdc="{VDC}" description="{text}"/>' for href, text in found.items()
+        ]
+        return xml(f'<R xmlns="{VCLOUD}" total="{len(records)}">{"".join(records)}</R>')
+
+    fake.routes["GET /api/query"] = rows
+    for href, source in ((marked, "server-1"), (stamped, "server-2"), (stranger, "server-3")):
+        fake.routes[f"GET {href}"] = xml(machine().replace(VM, href))
+        fake.routes[f"GET {href}/metadata"] = entries(cloudexit__tenant="acme", cloudexit__source_id=source)
+    with logged_in(fake) as session:
+        found = vm.find(session, MARKS, (), vdc=VDC)
+    assert found is not None and found[0].href.endswith(marked)
+    assert (f"GET {stranger}" in fake.lines()) is not filters
+    assert f"GET {stamped}" in fake.lines()
+
+
 @pytest.mark.parametrize("key", ["", "a/b", "x" * 257, " a"])
 def test_keys_that_could_not_be_read_again(fake: Fake, key: str) -> None:
     with logged_in(fake) as session, pytest.raises(InvalidInput):
@@ -303,10 +330,18 @@ def test_keys_that_could_not_be_read_again(fake: Fake, key: str) -> None:
 # -- vApps
 
 
+def networks(*names: str) -> str:
+    """NetworkConfig elements: `own` hangs on nothing, the others on a network of the organisation."""
+    made = []
+    for one in names:
+        parent = "" if one == "own" else f'<ParentNetwork href="{NET}"/>'
+        made.append(f'<NetworkConfig networkName="{one}"><Configuration>{parent}</Configuration></NetworkConfig>')
+    return "".join(made)
+
+
 def test_networks_are_added_and_those_that_are_there_stay(fake: Fake) -> None:
-    own = '<NetworkConfig networkName="own"><Description>d</Description><Configuration><FenceMode>isolated</FenceMode>'
-    own += "</Configuration></NetworkConfig>"
-    fake.routes[f"GET {VAPP}"] = xml(box(networks=own + '<NetworkConfig networkName="none"/>'))
+    before = xml(box(networks=networks("own") + '<NetworkConfig networkName="none"/>'))
+    fake.routes[f"GET {VAPP}"] = [before, before, xml(box(networks=networks("own", "front")))]
     fake.routes[f"PUT {VAPP}/networkConfigSection/"] = xml(task(), 202)
     with logged_in(fake) as session:
         there = vapp.get(session, VAPP)
@@ -314,15 +349,30 @@ def test_networks_are_added_and_those_that_are_there_stay(fake: Fake) -> None:
         assert vapp.ensure_networks(session, there, {"front": f"https://x{NET}"})
         with pytest.raises(Conflict, match="another one"):
             vapp.ensure_networks(session, there, {"own": NET})
+        assert not vapp.ensure_networks(session, vapp.get(session, VAPP), {"front": NET})
     sent = fake.last(f"PUT {VAPP}/networkConfigSection/").xml()
     assert [vxml.attribute(one, "networkName") for one in vxml.walk(sent, "NetworkConfig")] == ["own", "front"]
     front = list(vxml.walk(sent, "Configuration"))[1]
     assert names(front) == ["ParentNetwork", "FenceMode", "RetainNetInfoAcrossDeployments"]
     assert front[0].attrib["href"] == f"{fake.url}{NET}"
-    full = '<NetworkConfig networkName="front"><Configuration><ParentNetwork href="' + NET
-    fake.routes[f"GET {VAPP}"] = xml(box(networks=full + '"/></Configuration></NetworkConfig>'))
+
+
+def test_networks_that_another_host_takes_away_are_written_again(fake: Fake) -> None:
+    fake.routes[f"PUT {VAPP}/networkConfigSection/"] = [
+        xml(task(), 202),
+        error(400, "IN_USE", "in use"),
+        xml(task(), 202),
+    ]
+    seen = [(), (), ("b",), ("b", "c"), ("b", "c"), ("a", "b", "c")]
+    fake.routes[f"GET {VAPP}"] = [xml(box(networks=networks(*one))) for one in seen]
     with logged_in(fake) as session:
-        assert not vapp.ensure_networks(session, vapp.get(session, VAPP), {"front": NET})
+        assert vapp.ensure_networks(session, vapp.get(session, VAPP), {"a": NET})
+    sent = fake.last(f"PUT {VAPP}/networkConfigSection/").xml()
+    assert [vxml.attribute(one, "networkName") for one in vxml.walk(sent, "NetworkConfig")] == ["b", "c", "a"]
+    fake.routes[f"GET {VAPP}"] = xml(box())
+    fake.routes[f"PUT {VAPP}/networkConfigSection/"] = xml(task(), 202)
+    with logged_in(fake) as session, pytest.raises(Conflict, match="again and again"):
+        vapp.ensure_networks(session, vapp.get(session, VAPP), {"a": NET})
 
 
 def place() -> org.Vdc:
@@ -346,6 +396,20 @@ def test_a_vapp_is_made_once_and_never_expires(fake: Fake) -> None:
     sent = fake.last(f"POST {VDC}/action/composeVApp").xml().attrib
     assert (sent["deploy"], sent["powerOn"]) == ("false", "false")
     assert vxml.text(fake.last(f"PUT {VAPP}/leaseSettingsSection/").xml(), "StorageLeaseInSeconds") == "0"
+
+
+def test_a_vapp_that_another_host_makes_at_the_same_moment(fake: Fake) -> None:
+    record = f'<VAppRecord name="group-1" href="{VAPP}" vdc="{VDC}"/>'
+    none, one = xml(f'<R xmlns="{VCLOUD}" total="0"/>'), xml(f'<R xmlns="{VCLOUD}" total="1">{record}</R>')
+    fake.routes["GET /api/query"] = [none, one]
+    fake.routes[f"POST {VDC}/action/composeVApp"] = error(400, "DUPLICATE_NAME", "it exists already")
+    fake.routes[f"GET {VAPP}"] = xml(box())
+    with logged_in(fake) as session:
+        found, made = vapp.ensure(session, place(), "group-1")
+        assert (found.name, made) == ("group-1", False)
+        fake.routes["GET /api/query"] = none
+        with pytest.raises(Conflict, match="DUPLICATE_NAME"):
+            vapp.ensure(session, place(), "group-1")
 
 
 def template(*machines: str) -> Template:

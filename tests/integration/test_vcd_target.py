@@ -27,6 +27,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts imp
     vcd,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     Conflict,
@@ -139,6 +140,26 @@ def test_a_pass_makes_a_proven_machine(cloud: Cloud, upload: str) -> None:
         assert found is not None and found.state == "verified" and found.summary["name"] == "web-1"
         assert target.problems(cloud.workload, session) == []
     assert not cloud.run(cloud.work(upload=upload))["changed"], "it is there already"
+
+
+def test_a_disk_goes_to_a_storage_profile_of_its_own(cloud: Cloud) -> None:
+    given = schema.dump(cloud.workload.data)
+    given["disks"][1]["storage_profile"] = "tin"
+    workload = Workload.of(given)
+    with cloud.connect() as session:
+        (problem,) = target.problems(workload, session)
+        assert problem.path == "disks[1].storage_profile" and "'tin' is not one of" in problem.message
+        given["disks"][1]["storage_profile"] = "silver"
+        cloud.workload = Workload.of(given)
+        assert target.problems(cloud.workload, session) == []
+        cloud.run()
+        found = target.find(cloud.workload, session)
+        assert found is not None
+        assert [disk["storage_profile"] for disk in found.summary["disks"]] == ["gold", "silver"]
+    names = {row["id"]: row["name"] for row in cloud.control.table("storageprofile").values()}
+    (row,) = [row for row in cloud.control.table("vm").values() if not row.get("template")]
+    assert [names[disk["profile"]] for disk in row["disks"]] == ["gold", "silver"]
+    assert not cloud.run()["changed"]
 
 
 def test_a_machine_is_started_and_stopped(cloud: Cloud) -> None:

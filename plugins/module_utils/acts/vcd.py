@@ -81,7 +81,10 @@ def spec_of(workload: Workload, subnets: Subnets | None = None) -> VmSpec:
         memory_mib=data.memory_mib,
         firmware=data.firmware,
         guest_id=data.guest.os,
-        disks=tuple(DiskSpec(disk.size_gib * GIB, disk.controller) for disk in data.disks),
+        disks=tuple(
+            DiskSpec(disk.size_gib * GIB, disk.controller, storage_profile=disk.storage_profile or "")
+            for disk in data.disks
+        ),
         nics=tuple(
             _card(nic.target or "", nic.addresses, nic.type, nic.mac if nic.keep_mac else "", subnets)
             for nic in data.nics
@@ -125,6 +128,12 @@ def place_of(workload: Workload, session: Session) -> Place:
         profile = vdc.profile(target.storage_profile)
     except InvalidInput as error:
         found += [Problem("target.storage_profile", problem.message) for problem in error.problems]
+    for index, disk in enumerate(workload.data.disks):
+        try:
+            if disk.storage_profile:
+                vdc.profile(disk.storage_profile)
+        except InvalidInput as error:
+            found += [Problem(f"disks[{index}].storage_profile", problem.message) for problem in error.problems]
     wanted = {nic.target for nic in workload.data.nics if nic.target}
     missing = sorted(wanted - set(vdc.networks))
     there = ", ".join(sorted(vdc.networks)) or "none"
@@ -132,6 +141,19 @@ def place_of(workload: Workload, session: Session) -> Place:
     if found or profile is None:
         raise InvalidInput("the target is not as the plan says", found)
     return Place(vdc, profile, _subnets(session) if wanted else {})
+
+
+def _check_space(place: Place, wanted: VmSpec) -> None:
+    """Raise InvalidInput where a storage profile has too little room.
+
+    The template and the machine made of it are there at the same time, in the profile of the machine; from there a disk
+    goes to one of its own.
+    """
+    need = {place.profile.name: 2 * sum(disk.capacity_bytes for disk in wanted.disks)}
+    for disk in wanted.disks:
+        if disk.storage_profile not in ("", place.profile.name):
+            need[disk.storage_profile] = need.get(disk.storage_profile, 0) + disk.capacity_bytes
+    org.check_space(place.vdc, need, copies=1)
 
 
 def _subnets(session: Session) -> Subnets:
@@ -163,7 +185,14 @@ def machine_of(found: vm.Vm, entries: Mapping[str, str]) -> Machine:
         "memory_mib": found.memory_mib,
         "firmware": found.firmware,
         "guest_id": found.guest_id,
-        "disks": [{"place": str(disk.place), "capacity_bytes": disk.size_mib << 20} for disk in found.disks],
+        "disks": [
+            {
+                "place": str(disk.place),
+                "capacity_bytes": disk.size_mib << 20,
+                "storage_profile": disk.storage_profile or found.storage_profile,
+            }
+            for disk in found.disks
+        ],
         "nics": [
             {"type": nic.type, "mac": nic.mac, "network": nic.network, "start_connected": nic.connected}
             for nic in found.nics
@@ -185,7 +214,11 @@ def spec_text(workload: Workload) -> dict[str, Any]:
         "firmware": wanted.firmware,
         "guest_id": wanted.guest_id,
         "disks": [
-            {"place": str(place), "capacity_bytes": disk.capacity_bytes}
+            {
+                "place": str(place),
+                "capacity_bytes": disk.capacity_bytes,
+                "storage_profile": disk.storage_profile or wanted.storage_profile or "the default of the VDC",
+            }
             for place, disk in zip(places, wanted.disks, strict=True)
         ],
         "nics": [
@@ -214,8 +247,7 @@ def problems(workload: Workload, session: Session) -> list[Problem]:
     found = [Problem(problem.path.lstrip("."), problem.message) for problem in spec.problems(wanted, "")]
     try:
         place = place_of(workload, session)
-        size = sum(disk.capacity_bytes for disk in wanted.disks)
-        org.check_space(place.vdc, {place.profile.name: size})
+        _check_space(place, wanted)
     except InvalidInput as error:
         return found + error.problems
     box = vapp.find(session, place.vdc, vapp_name(workload))
@@ -296,7 +328,7 @@ class VcdTarget:
         place = place_of(workload, session)
         wanted = spec_of(workload, place.subnets)
         wanted = replace(wanted, hardware_version=place.vdc.hardware_version())
-        org.check_space(place.vdc, {place.profile.name: sum(disk.capacity_bytes for disk in wanted.disks)})
+        _check_space(place, wanted)
         text = f"Move group {workload.data.group} of tenant {workload.tenant}, by cloudexit."
         box, _made = vapp.ensure(session, place.vdc, vapp_name(workload), description=_stamped(workload, text))
         networks = {name: place.vdc.networks[name] for name in _names(wanted)}
@@ -316,7 +348,7 @@ class VcdTarget:
             description=vm.stamp(workload.marks),
             storage_profile=place.profile.href,
         )
-        return _Import(self, transfer, box, networks, wanted, place.profile.href, marks)
+        return _Import(self, transfer, box, networks, wanted, place, marks)
 
     def mark(self, ref: str, marks: Mapping[str, str]) -> None:
         more = {f"{PREFIX}{key}": value for key, value in marks.items() if key != "state"}
@@ -349,7 +381,7 @@ class _Import:
         box: vapp.VApp,
         networks: Mapping[str, str],
         wanted: VmSpec,
-        profile: str,
+        place: Place,
         marks: Mapping[str, str],
     ) -> None:
         self.target = target
@@ -357,7 +389,7 @@ class _Import:
         self.box = box
         self.networks = networks
         self.wanted = wanted
-        self.profile = profile
+        self.place = place
         self.marks = marks
         self.ref = target.trace
 
@@ -386,10 +418,12 @@ class _Import:
         session, workload = self.target.session, self.target.workload
         firmware = session.at_least(vm.FIRMWARE_SINCE)
         vapp.ensure_networks(session, vapp.get(session, self.box.href), self.networks)  # the upload took its time
-        made = vapp.add_machine(session, self.box, uploaded, self.wanted, storage_profile=self.profile)
+        made = vapp.add_machine(session, self.box, uploaded, self.wanted, storage_profile=self.place.profile.href)
         more = {f"{PREFIX}{key}": value for key, value in self.marks.items() if key != "state"}
         vm.set_marks(session, made, replace(workload.marks, state=self.marks["state"]), more)
-        made = vm.apply(session, made, self.wanted, vm.plan(made, self.wanted, firmware=firmware))
+        profiles = {name: one.href for name, one in self.place.vdc.profiles.items()}
+        changes = vm.plan(made, self.wanted, firmware=firmware)
+        made = vm.apply(session, made, self.wanted, changes, profiles=profiles)
         left = vm.plan(made, self.wanted, firmware=firmware)
         if left:
             raise Conflict(f"The machine {made.name} is not as the plan says", cause="; ".join(map(str, left.changes)))

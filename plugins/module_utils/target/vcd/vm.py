@@ -359,6 +359,11 @@ def plan(vm: Vm, wanted: VmSpec, *, firmware: bool = True) -> ChangeSet:
     }
     after: dict[str, Any] = {key: getattr(wanted, key) for key in before}
     before["name"], after["name"] = vm.name, wanted.name
+    homes = zip(specs.places(wanted.disks), wanted.disks, strict=True)
+    after["storage_profiles"] = {str(place): disk.storage_profile for place, disk in homes if disk.storage_profile}
+    before["storage_profiles"] = {
+        str(disk.place): disk.storage_profile for disk in vm.disks if str(disk.place) in after["storage_profiles"]
+    }
     changes: list[Change] = []
     differing = differences(before, after)
     if differing:
@@ -413,24 +418,29 @@ def _card(nic: VmNic, wanted: NicSpec | None) -> dict[str, Any]:
     }
 
 
-def apply(session: Session, vm: Vm, wanted: VmSpec, changes: ChangeSet) -> Vm:
-    """Make what `plan` said; the machine as it is then. It must be off for most of it."""
+def apply(
+    session: Session, vm: Vm, wanted: VmSpec, changes: ChangeSet, *, profiles: Mapping[str, str] | None = None
+) -> Vm:
+    """Make what `plan` said; the machine as it is then. It must be off for most of it.
+
+    profiles: {name: href} of the storage profiles that disks of their own name.
+    """
     changes.refuse_conflicts(f"cannot change {vm.name}")
     for change in changes.changes:
         if change.kind == "vm":
-            _reconfigure(session, vm, wanted, change)
+            _reconfigure(session, vm, wanted, change, profiles or {})
         else:
             _set_nics(session, vm, wanted)
     return get(session, vm.href) if changes else vm
 
 
-def _reconfigure(session: Session, vm: Vm, wanted: VmSpec, change: Change) -> None:
+def _reconfigure(session: Session, vm: Vm, wanted: VmSpec, change: Change, profiles: Mapping[str, str]) -> None:
     """The section of the hardware is sent as it was read, with what is to differ: so no disk is left out."""
     what = f"cannot change {vm.name}"
-    section = xml.child(vm.tree, "VmSpecSection")
-    if section is None:
+    hardware = xml.child(vm.tree, "VmSpecSection")
+    if hardware is None:
         raise wire.not_understood(what, "the machine has no hardware")
-    node = xml.copied(section)
+    node = xml.copied(hardware)
     after = change.after or {}
     values = {
         "OsType": after.get("guest_id"),
@@ -449,6 +459,15 @@ def _reconfigure(session: Session, vm: Vm, wanted: VmSpec, change: Change) -> No
         if memory is None:
             raise wire.not_understood(what, "the machine has no memory")
         _put(memory, "Configured", str(after["memory_mib"]))
+    homes = after.get("storage_profiles", {})
+    ids = {disk.id: homes[str(disk.place)] for disk in vm.disks if str(disk.place) in homes}
+    section = next((one for one in node.children if one.tag == "DiskSection"), None)
+    for settings in section.children if section is not None else []:
+        name = ids.get(next((one.text for one in settings.children if one.tag == "DiskId"), ""))
+        if name:
+            settings.children = [one for one in settings.children if one.tag != "StorageProfile"]
+            settings.children.append(el("StorageProfile", href=session.base + wire.path_of(profiles[name], what)))
+            _put(settings, "overrideVmDefault", "true")
     node.attributes["Modified"] = "true"
     body = el("Vm", el("Description", wanted.description or vm.description), ordered(node), name=wanted.name)
     tasks.run(session, "POST", f"{_path(vm)}/action/reconfigureVm", what, body=body, content_type=VM)

@@ -159,6 +159,28 @@ def test_disks_that_differ_are_told_and_never_changed(fake: Fake) -> None:
     assert fake.lines() == []
 
 
+def test_a_disk_that_is_to_have_a_storage_profile_of_its_own(fake: Fake) -> None:
+    """It is named with its href, in its place; the others, and all else of the hardware, are sent as they are."""
+    fake.routes[f"GET {VM}"] = xml(machine())
+    fake.routes[f"POST {VM}/action/reconfigureVm"] = xml(task(), 202)
+    wanted = replace(SPEC, cpus=4, disks=(replace(SPEC.disks[0], storage_profile="gold"), SPEC.disks[1]))
+    there = vm.of(vxml.parse(machine().encode(), "x"))
+    assert vm.plan(there, wanted).diff()["after"]["vm"]["web"] == {"cpus": 4}, "it has that profile already"
+    wanted = replace(wanted, disks=(SPEC.disks[0], replace(SPEC.disks[1], storage_profile="silver")))
+    changes = vm.plan(there, wanted)
+    assert changes.diff()["before"]["vm"]["web"]["storage_profiles"] == {"pvscsi0:1": "gold"}
+    with logged_in(fake) as session:
+        vm.apply(session, there, wanted, changes, profiles={"silver": "/api/vdcStorageProfile/5"})
+    sent = fake.last(f"POST {VM}/action/reconfigureVm").xml()
+    assert vxml.text(sent[1], "NumCpus") == "4"
+    first, second = vxml.walk(sent, "DiskSettings")
+    assert names(first)[-3:] == ["StorageProfile", "VirtualQuantity", "VirtualQuantityUnit"]
+    assert names(second)[-4:] == ["StorageProfile", "overrideVmDefault", "VirtualQuantity", "VirtualQuantityUnit"]
+    profile = vxml.child(second, "StorageProfile")
+    assert profile is not None and profile.attrib["href"].endswith("/api/vdcStorageProfile/5")
+    assert vxml.text(second, "overrideVmDefault") == "true"
+
+
 def test_a_change_sends_every_disk_in_the_order_of_the_schema(fake: Fake) -> None:
     fake.routes[f"GET {VM}"] = xml(machine())
     fake.routes[f"POST {VM}/action/reconfigureVm"] = xml(task(), 202)

@@ -463,10 +463,10 @@ def _reconfigure(session: Session, vm: Vm, wanted: VmSpec, change: Change, profi
     ids = {disk.id: homes[str(disk.place)] for disk in vm.disks if str(disk.place) in homes}
     section = next((one for one in node.children if one.tag == "DiskSection"), None)
     for settings in section.children if section is not None else []:
-        name = ids.get(next((one.text for one in settings.children if one.tag == "DiskId"), ""))
-        if name:
+        home = ids.get(next((one.text for one in settings.children if one.tag == "DiskId"), ""))
+        if home:
             settings.children = [one for one in settings.children if one.tag != "StorageProfile"]
-            settings.children.append(el("StorageProfile", href=session.base + wire.path_of(profiles[name], what)))
+            settings.children.append(el("StorageProfile", href=session.base + wire.path_of(profiles[home], what)))
             _put(settings, "overrideVmDefault", "true")
     node.attributes["Modified"] = "true"
     body = el("Vm", el("Description", wanted.description or vm.description), ordered(node), name=wanted.name)

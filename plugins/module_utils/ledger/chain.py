@@ -5,7 +5,8 @@
 
 A record is `{seq, time, tenant, workload, act, ids, digests, result, prev, hash}`. `hash` is `sha256:` and the SHA-256
 of the canonical JSON (RFC 8785) of the record without `hash`; `prev` is the hash of the record before it, GENESIS for
-the first. A line is the canonical JSON of the whole record, so one record has one spelling. Several processes may
+the first. A line is the canonical JSON of the whole record, so one record has one spelling. No key within a record is
+called `hash` but that one: whoever verifies with `sed` and `openssl` takes it out of the line. Several processes may
 append to one file: a lock of the kernel (flock) is held from reading the last record until the new one is on disk.
 
 A crash can leave a last line without its newline. If it is a whole record that fits, it gets its newline; if not, it is
@@ -97,9 +98,17 @@ def append(path: str, entries: Sequence[Entry]) -> Appended:
     """Append one record for each entry, all of them or none, and return them once they are on the disk.
 
     The file is made (mode 0600) when missing; its folder must exist. Raises Conflict when the last record is not sound
-    (nothing is appended to a broken chain), InvalidInput when an entry has no canonical form, CloudExitError when the
-    file cannot be written.
+    (nothing is appended to a broken chain), InvalidInput when an entry has no canonical form or holds a key `hash`,
+    CloudExitError when the file cannot be written.
     """
+    problems = [
+        Problem(f"{entry.act}.{path}", "a key may not be called hash: that is the record's own")
+        for entry in entries
+        for name in ("ids", "digests", "result")
+        for path in _hashes(getattr(entry, name), name)
+    ]
+    if problems:
+        raise InvalidInput("this cannot be recorded", problems, hint="Call it digest.")
     try:
         with _locked(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, fcntl.LOCK_EX) as descriptor:
             torn = _heal(path, descriptor)
@@ -149,6 +158,18 @@ def verify(path: str, *, expected_head: str = "") -> Verification:
 def read(path: str) -> list[dict[str, Any]]:
     """All records that can be read, in order, whether or not the chain is sound; call `verify` for that."""
     return [record for line in _lines(path) if (record := _parse(line.rstrip(b"\n"))[0]) is not None]
+
+
+def _hashes(value: Any, path: str) -> Iterator[str]:
+    """Where in a value a key is called `hash`."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name == "hash":
+                yield f"{path}.{name}"
+            yield from _hashes(inner, f"{path}.{name}")
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _hashes(inner, f"{path}[{index}]")
 
 
 def _parse(line: bytes) -> tuple[dict[str, Any] | None, list[str]]:

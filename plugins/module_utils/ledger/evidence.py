@@ -300,6 +300,7 @@ def _clean_mapping(value: Mapping[Any, Any], depth: int) -> Any:
             continue
         if key == "failed" and not failed:
             continue
+        key = "hash_" if key == "hash" else key  # only a record itself has one (chain)
         kept[key] = HIDDEN if _secret_key(key) and item not in (None, "", False, True) else _clean(item, depth + 1)
     return kept
 

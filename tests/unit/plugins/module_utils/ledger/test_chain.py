@@ -232,3 +232,12 @@ def test_the_command(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([str(ledger)]) == 1
     assert "line 1: does not match its hash" in capsys.readouterr().out
     assert command.main([str(ledger), str(ledger) + ".none"]) == 2
+
+
+def test_no_key_but_the_records_own_is_called_hash(ledger: Path) -> None:
+    before = ledger.read_bytes()
+    for place in ({"ids": {"hash": "x"}}, {"digests": {"hash": "x"}}, {"result": {"disks": [{"of": {"hash": 1}}]}}):
+        with pytest.raises(InvalidInput, match="may not be called hash"):
+            chain.append(str(ledger), [chain.Entry("acme", "web-1", "act", **place)])
+    assert ledger.read_bytes() == before
+    chain.append(str(ledger), [chain.Entry("acme", "web-1", "act", result={"text": '"hash":"sha256:00",'})])

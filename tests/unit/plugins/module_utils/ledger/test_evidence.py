@@ -179,3 +179,7 @@ def test_a_damaged_workload_file_is_made_anew_by_the_next_act(path: Path) -> Non
     file.write_text("{")
     record(path, Act("b", True))
     assert set(json.loads(file.read_text())["acts"]) == {"b"}
+
+
+def test_a_key_called_hash_is_renamed() -> None:
+    assert evidence.clean({"hash": "x", "in": [{"hash": 1}]}) == {"hash_": "x", "in": [{"hash_": 1}]}

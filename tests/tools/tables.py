@@ -24,6 +24,7 @@ PAGES = {
     "assessment.md": ("model.assessment", "Assessment"),
     "policy.md": ("planning.policy", "Policy"),
     "portfolio.md": ("model.portfolio", "Portfolio"),
+    "retirement-policy.md": ("model.retirement_policy", "Policy"),
 }
 HEAD = ["| Key | Type | Default | Meaning |", "|---|---|---|---|"]
 END = "The tables are the texts of the schema"

@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import network as acts
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as things
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as e
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
@@ -344,3 +345,26 @@ def test_what_modules_made_for_the_same_tenant_stays(cloud: Cloud, session: clie
     assert [one["name"].partition(" ")[0] for one in gateway["nat"] if one["name"] == "mine"] == ["mine"]
     with pytest.raises(InvalidInput, match="must not end with :prepare"):
         owned("x", tenant=objects.of_prepare("acme"))
+
+
+def test_addresses_come_from_dhcp_as_before(cloud: Cloud, session: client.Session) -> None:
+    six = e.Subnet("six", network_id="net-front", cidr="2001:db8:1::/64", ip_version=6, gateway="2001:db8:1::1")
+    read = tenant.estate(subnets=[*tenant.estate().subnets, six])
+    tenant.write(cloud.folder, read, tenant.plan(read))
+    would = acts.prepare(session, cloud.design(), dry_run=True)
+    did = acts.prepare(session, cloud.design())
+    assert would.after == did.after and not acts.prepare(session, cloud.design()).changes
+    lines = "\n".join(did.after)
+    assert "network front: 10.1.0.1/24 and 2001:db8:1::1/64, behind" in lines
+    assert "DHCP gives fa:16:3e:00:00:00 10.1.0.10  [cloudexit-acme-web-1-portweb1]" in lines
+    front = next(row for row in cloud.control.table("network").values() if row["name"] == "front")
+    assert front["dual"] and [one["gateway"] for one in front["subnets"]] == ["10.1.0.1", "2001:db8:1::1"]
+    assert front["dhcp"]["dnsServers"] == ["9.9.9.9"]
+    bound = {one["macAddress"]: one["ipAddress"] for one in front["bindings"]}
+    assert bound == {"fa:16:3e:00:00:00": "10.1.0.10", "fa:16:3e:00:00:01": "10.1.0.11"}
+    fewer = tenant.estate(subnets=[replace(one, dhcp=False) for one in read.subnets])
+    tenant.write(cloud.folder, fewer, tenant.plan(fewer))
+    acts.prepare(session, cloud.design())
+    front = next(row for row in cloud.control.table("network").values() if row["name"] == "front")
+    assert not front["dhcp"]["enabled"] and front["bindings"] == [], "what the source has no more goes"
+    assert not acts.prepare(session, cloud.design()).changes

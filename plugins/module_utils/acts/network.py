@@ -13,9 +13,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess
@@ -28,7 +27,12 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Problem,
     Refused,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import equivalence, firewall, nat
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import (
+    equivalence,
+    firewall,
+    nat,
+    networks,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import network, objects, org, wire
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.changes import Change, ChangeSet
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.client import Session
@@ -39,30 +43,11 @@ TOLD = 5
 
 
 @dataclass(frozen=True)
-class Net:
-    """A network of the organisation in place of one of the source, with the same addresses."""
-
-    name: str
-    gateway: str
-    prefix: int
-    routed: bool
-    dns: tuple[str, ...]
-    addresses: tuple[str, ...]
-    """Addresses of the workloads that move into it."""
-    description: str
-
-    @property
-    def cidr(self) -> str:
-        """The network with its prefix."""
-        return str(ipaddress.ip_interface(f"{self.gateway}/{self.prefix}").network)
-
-
-@dataclass(frozen=True)
 class Design:
     """What a plan and an estate ask for, whatever is at the target."""
 
     plan: plans.Plan
-    nets: tuple[Net, ...]
+    nets: tuple[networks.Net, ...]
     source: model.SourceFirewall
     nat: nat.NatTranslation
     findings: tuple[estates.Finding, ...]
@@ -115,16 +100,16 @@ def design(plan: plans.Plan, estate: estates.Estate) -> Design:
         outbound=plan.edge.outbound,
         networks=used,
     )
-    problems: list[Problem] = []
-    nets = _nets(plan, estate, used, problems)
-    findings += translated.findings
+    nets = networks.translate_networks(plan, estate, prefix=f"cloudexit-{names.slug(plan.tenant.name)}", used=used)
+    problems = list(nets.problems)
+    findings += [*nets.findings, *translated.findings]
     for one in findings:
         if one.severity == "blocker":
             subject = f"{one.subject.kind} {names.printable(one.subject.name)} ({one.subject.id})"
             problems.append(Problem(subject, f"{one.seen} {one.action}"))
     if problems:
         raise InvalidInput(what, problems)
-    return Design(plan, nets, firewall.renumbered(source, public), translated, tuple(findings))
+    return Design(plan, nets.nets, firewall.renumbered(source, public), translated, tuple(findings))
 
 
 def _moving_addresses(estate: estates.Estate, servers: set[str]) -> estates.Estate:
@@ -134,42 +119,10 @@ def _moving_addresses(estate: estates.Estate, servers: set[str]) -> estates.Esta
     return replace(estate, floating_ips=[one for one in estate.floating_ips if one.port_id not in ports])
 
 
-def _nets(plan: plans.Plan, estate: estates.Estate, used: set[str], problems: list[Problem]) -> tuple[Net, ...]:
-    routed = {port.network_id for port in estate.ports if port.device_owner.startswith("network:router")}
-    known = {one.id: one for one in estate.networks}
-    addresses: dict[str, list[str]] = defaultdict(list)
-    for workload in plan.moving().values():
-        for nic in workload.nics:
-            addresses[nic.network] += [one for one in nic.addresses if ":" not in one]
-    found: dict[str, Net] = {}
-    for identity in sorted(used):
-        target = plan.networks[identity].target or ""
-        where = f"networks.{identity}"
-        subnets = [one for one in estate.subnets if one.network_id == identity and one.ip_version == 4]
-        title = names.printable(known[identity].name if identity in known else plan.networks[identity].name)
-        if len(subnets) != 1:
-            text = f"{title} has {len(subnets)} subnets of IPv4; a network of the organisation takes exactly one"
-            problems.append(Problem(where, text))
-            continue
-        subnet = subnets[0]
-        net = ipaddress.ip_network(subnet.cidr, strict=False)
-        made = Net(
-            name=target,
-            gateway=subnet.gateway or str(next(net.hosts())),
-            prefix=net.prefixlen,
-            routed=identity in routed,
-            dns=tuple(subnet.dns[:2]),
-            addresses=tuple(sorted(addresses[identity])),
-            description=f"Network {title} ({identity})",
-        )
-        other = found.setdefault(target, made)
-        if other != made:
-            text = f"{target} takes the place of another network already, and has its addresses ({other.cidr})"
-            problems.append(Problem(f"{where}.target", text))
-    return tuple(found[name] for name in sorted(found))
-
-
 # -- the target
+
+Thing = tuple[str, str]
+"""Kind and name of an object."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +141,8 @@ class Site:
     """The VDC of the machines (URN)."""
     lacks_group: bool
     """Whether the data center group is yet to be made; networks, sets and rules will be its."""
+    things: Mapping[Thing, objects.Shown] = field(default_factory=dict)
+    """What is ours of DHCP, routes and load balancers, as it is."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +194,7 @@ def survey(session: Session, wanted: Design) -> Site:
     problems = _misfits(session, wanted, gateway, rows, vdc)
     if problems:
         raise InvalidInput("The target is not as the plan says", problems)
-    inside = sorted({*_inside(rows, gateway.id), *(one.cidr for one in wanted.nets if one.routed)})
+    inside = sorted({*_inside(rows, gateway.id), *(one for net in wanted.nets if net.routed for one in net.cidrs)})
     now = network.read_firewall(session, edge_id=gateway.id, group_id=place.group, inside=inside)
     if place.group and now.distributed is None and plan.edge.vdc_group != gateway.owner_name:
         text = f"the distributed firewall of {gateway.owner_name} is off; name the group here, and it is switched on"
@@ -255,7 +210,8 @@ def survey(session: Session, wanted: Design) -> Site:
         icmp=plan.edge.icmp,
     )
     target = replace(made.target, profiles=[*made.target.profiles, *wanted.nat.profiles], nat=wanted.nat.rules)
-    return Site(gateway, place, rows, inside, now, target, made.deviations, vdc, lacks_group)
+    site = Site(gateway, place, rows, inside, now, target, made.deviations, vdc, lacks_group)
+    return replace(site, things=_things(session, wanted, site))
 
 
 def _misfits(
@@ -282,37 +238,30 @@ def _misfits(
         row = there.get(net.name)
         if row is None or objects.is_of(row, wanted.owner):
             continue
-        shown = network.NETWORKS.shown(row)
-        try:
-            theirs = ipaddress.ip_interface(f"{shown['gateway']}/{shown['prefix']}").network
-            outside = [one for one in net.addresses if ipaddress.ip_address(one) not in theirs]
-        except ValueError:
-            theirs, outside = None, list(net.addresses)
+        theirs = [ipaddress.ip_network(one) for one in network.cidrs_of(row)]
+        outside = [one for one in net.addresses if not any(ipaddress.ip_address(one) in there for there in theirs)]
         if outside:
-            text = f"{net.name} is there already ({theirs}) and does not hold {', '.join(outside[:3])}"
+            there_is = ", ".join(map(str, theirs)) or "without a subnet"
+            text = f"{net.name} is there already ({there_is}) and does not hold {', '.join(outside[:3])}"
             found.append(Problem("networks", text))
-        elif net.routed and shown["edge"] != gateway.id:
+        elif net.routed and network.NETWORKS.shown(row)["edge"] != gateway.id:
             found.append(Problem("networks", f"{net.name} is there already and is not behind {gateway.name}"))
     return found
 
 
 def _inside(rows: Sequence[Json], edge: str) -> list[str]:
-    found = []
-    for row in rows:
-        shown = network.NETWORKS.shown(row)
-        if shown["edge"] == edge and shown["gateway"]:
-            net = ipaddress.ip_interface(f"{shown['gateway']}/{shown['prefix']}").network
-            found.append(str(net))
-    return found
+    return [one for row in rows if network.NETWORKS.shown(row)["edge"] == edge for one in network.cidrs_of(row)]
+
+
+def _our_nets(wanted: Design, site: Site) -> list[networks.Net]:
+    """The networks that are to be made, or are ours; those of others are used as they are."""
+    theirs = {wire.string(row.get("name")) for row in site.networks if not objects.is_of(row, wanted.owner)}
+    return [net for net in wanted.nets if net.name not in theirs]
 
 
 def _wanted_nets(wanted: Design, site: Site) -> list[objects.Wanted]:
-    """The networks that are to be made, or are ours; those of others are used as they are."""
-    theirs = {wire.string(row.get("name")) for row in site.networks if not objects.is_of(row, wanted.owner)}
     found = []
-    for net in wanted.nets:
-        if net.name in theirs:
-            continue
+    for net in _our_nets(wanted, site):
         dns = [*net.dns, "", ""]
         made = network.Network(
             net.name,
@@ -323,16 +272,85 @@ def _wanted_nets(wanted: Design, site: Site) -> list[objects.Wanted]:
             dns1=dns[0],
             dns2=dns[1],
             description=net.description,
+            gateway6=net.gateway6,
+            prefix6=net.prefix6,
+            dns6=net.dns6,
         )
         found.append(made.wanted())
     return found
 
 
-def _routes(wanted: Design) -> list[objects.Wanted]:
-    return [
+@dataclass(frozen=True)
+class _Part:
+    """Objects of a kind: those that are there, and those that should be; ours of the first go, where not wanted."""
+
+    kind: objects.Kind
+    rows: Sequence[Json]
+    asked: Sequence[objects.Wanted]
+
+    def plan(self, owner: str, *, overwrite: bool) -> ChangeSet:
+        """What would change."""
+        return objects.plan(self.kind, self.rows, self.asked, owner, remove=True, overwrite=overwrite)
+
+
+@dataclass(frozen=True)
+class _Served:
+    """DHCP of a network that is ours: its id ("" while it is not made), and the addresses for one card only."""
+
+    id: str
+    net: networks.Net
+    bindings: _Part
+
+    def dhcp(self) -> network.Dhcp:
+        about = self.net.dhcp
+        return network.Dhcp(about.pools, about.dns, mode="NETWORK" if about.server else "EDGE", address=about.server)
+
+
+def _served(session: Session, wanted: Design, site: Site, rows: Sequence[Json]) -> list[_Served]:
+    """rows: the networks as they are now; one that is not there yet has no DHCP."""
+    there = {wire.string(row.get("name")): wire.string(row.get("id")) for row in rows}
+    found = []
+    for net in _our_nets(wanted, site):
+        identity = there.get(net.name, "")
+        asked = [
+            network.binding(
+                one.name, one.mac, one.address, gateway=net.gateway, dns=net.dhcp.dns, description=one.description
+            )
+            for one in net.dhcp.bindings
+        ]
+        part = _Part(network.binding_kind(identity), network.bindings(session, identity), asked)
+        found.append(_Served(identity, net, part))
+    return found
+
+
+def _on_edge(session: Session, wanted: Design, site: Site, profiles: Mapping[str, str]) -> list[_Part]:
+    """NAT rules and routes. profiles: {name: id} of port profiles."""
+    edge = site.place.edge
+    rules = [network.nat_rule(one, profiles) for one in site.wanted.nat]
+    routes = [
         network.Route(one.name, one.network, one.next_hop, description=one.description).wanted()
         for one in wanted.nat.routes
     ]
+    return [
+        _Part(network.nat_kind(edge), network.nat_rules(session, edge), rules),
+        _Part(network.route_kind(edge), network.routes(session, edge), routes),
+    ]
+
+
+def _things(session: Session, wanted: Design, site: Site) -> dict[Thing, objects.Shown]:
+    """What is ours of the kinds that are not in the model of a firewall, as it is."""
+    found: dict[Thing, objects.Shown] = {}
+    parts = []
+    for served in _served(session, wanted, site, site.networks):
+        shown = network.dhcp(session, served.id, served.net.name)
+        found["dhcp", served.net.name] = shown
+        parts.append(served.bindings)
+    parts.append(_Part(network.route_kind(site.place.edge), network.routes(session, site.place.edge), []))
+    for part in parts:
+        for row in part.rows:
+            if objects.is_of(row, wanted.owner):
+                found[part.kind.name, wire.string(row.get("name"))] = part.kind.shown(row)
+    return found
 
 
 def _ids(profiles: Sequence[model.PortProfile]) -> dict[str, str]:
@@ -346,6 +364,9 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
     owner, place = wanted.owner, site.place
     total = _ground(session, wanted, site, dry_run=True)
     total += objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), owner, overwrite=overwrite)
+    for served in _served(session, wanted, site, site.networks):
+        total += network.plan_dhcp(session, served.id, served.net.name, served.dhcp())
+        total += served.bindings.plan(owner, overwrite=overwrite)
     rules = site.wanted
     if rules.distributed is not None and site.now.distributed is None:
         news = [Change("create", "distributed firewall rule", one.name) for one in _distributed(rules)]
@@ -353,15 +374,8 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
         rules = replace(rules, distributed=None)
     first = wanted.plan.edge.rules == "first"
     total += network.apply_firewall(session, place, rules, owner, overwrite=overwrite, dry_run=True, first=first)
-    on_edge = (
-        (network.nat_kind(place.edge), [network.nat_rule(one, _ids(site.now.profiles)) for one in rules.nat]),
-        (network.route_kind(place.edge), _routes(wanted)),
-    )
-    for kind, asked in on_edge:
-        rows = (
-            network.nat_rules(session, place.edge) if kind.name == "NAT rule" else network.routes(session, place.edge)
-        )
-        total += objects.plan(kind, rows, asked, owner, remove=True, overwrite=overwrite)
+    for part in _on_edge(session, wanted, replace(site, wanted=rules), _ids(site.now.profiles)):
+        total += part.plan(owner, overwrite=overwrite)
     return total
 
 
@@ -389,13 +403,19 @@ def apply(session: Session, wanted: Design, site: Site, *, overwrite: bool = Fal
     """Make everything, in an order in which nothing is open before its rules are there."""
     owner, place = wanted.owner, site.place
     nets = objects.plan(network.NETWORKS, site.networks, _wanted_nets(wanted, site), owner, overwrite=overwrite)
-    objects.apply(session, network.NETWORKS, nets)
+    with session.lock("edge", place.edge):
+        objects.apply(session, network.NETWORKS, nets)
+        for served in _served(session, wanted, site, network.networks(session)):
+            kind, bound = served.bindings.kind, served.bindings.plan(owner, overwrite=overwrite)
+            gone = tuple(one for one in bound.changes if one.action == "delete")
+            objects.apply(session, kind, ChangeSet(gone, bound.conflicts))  # before the DHCP that they are of
+            network.apply_dhcp(session, network.plan_dhcp(session, served.id, served.net.name, served.dhcp()))
+            objects.apply(session, kind, ChangeSet(tuple(one for one in bound.changes if one not in gone)))
     first = wanted.plan.edge.rules == "first"
     network.apply_firewall(session, place, site.wanted, owner, overwrite=overwrite, first=first)
     ids = _ids(network.port_profiles(network.profiles(session, place.context)))
-    rules = [network.nat_rule(one, ids) for one in site.wanted.nat]
-    for kind, asked in ((network.nat_kind(place.edge), rules), (network.route_kind(place.edge), _routes(wanted))):
-        network.apply_on_edge(session, place.edge, kind, asked, owner, remove=True, overwrite=overwrite)
+    for part in _on_edge(session, wanted, site, ids):
+        network.apply_on_edge(session, place.edge, part.kind, part.asked, owner, remove=True, overwrite=overwrite)
 
 
 def _proof(wanted: Design, site: Site, target: model.TargetFirewall) -> equivalence.Verdict:
@@ -517,7 +537,7 @@ def refuse_drift(wanted: Design, found: Outcome) -> None:
 def shown(wanted: Design, site: Site, target: model.TargetFirewall, changes: ChangeSet) -> list[str]:
     """Networks, sets, rules and translations as a firewall engineer reads them, one a line, in their order.
 
-    changes: of networks and routes, which are not in the model of a firewall.
+    changes: of networks and what is theirs, of routes: of all that is not in the model of a firewall.
     """
     lines = _shown_nets(wanted, site, changes)
     for group in sorted(target.groups, key=lambda one: one.name):
@@ -546,16 +566,40 @@ def shown(wanted: Design, site: Site, target: model.TargetFirewall, changes: Cha
 def _shown_nets(wanted: Design, site: Site, changes: ChangeSet) -> list[str]:
     nets = {wire.string(row.get("name")): dict(network.NETWORKS.shown(row)) for row in site.networks}
     nets = {name: nets[name] for name in nets if name in {one.name for one in wanted.nets}}
-    routes: list[str] = []
+    things = {key: dict(shown) for key, shown in site.things.items()}
     for change in changes.changes:
+        key = (change.kind, change.name)
         if change.kind == network.NETWORKS.name and change.after:
             nets[change.name] = {**nets.get(change.name, {}), **change.after}
-        elif change.kind == "static route":
-            about: dict[str, Any] = dict(change.after or {})
-            routes.append(f"{change.action} route {change.name} {about.get('cidr', '')}".rstrip())
+        elif change.action == "delete":
+            things.pop(key, None)
+        elif change.kind in SHOWN:
+            things[key] = {**things.get(key, {}), **(change.after or {})}
     lines = []
     for name, net in sorted(nets.items()):
         where = f"behind {site.gateway.name}" if net["edge"] else "isolated"
         dns = f", DNS {', '.join(net['dns'])}" if net["dns"] else ""
-        lines.append(f"network {names.printable(name)}: {net['gateway']}/{net['prefix']}, {where}{dns}")
-    return lines + sorted(routes)
+        six = f" and {net['gateway6']}/{net['prefix6']}" if net.get("gateway6") else ""
+        lines.append(f"network {names.printable(name)}: {net['gateway']}/{net['prefix']}{six}, {where}{dns}")
+    lines += [SHOWN[kind](names.printable(name), things[kind, name]) for kind, name in sorted(things)]
+    return [line for line in lines if line]
+
+
+def _shown_dhcp(name: str, about: Mapping[str, Any]) -> str:
+    return f"DHCP of {name}: {', '.join(about['pools'])}" if about.get("enabled") else ""
+
+
+def _shown_binding(name: str, about: Mapping[str, Any]) -> str:
+    return f"DHCP gives {about['mac']} {about['address']}  [{name}]"
+
+
+def _shown_route(name: str, about: Mapping[str, Any]) -> str:
+    return f"route {about['cidr']} → {', '.join(about['next_hops'])}  [{name}]"
+
+
+SHOWN: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
+    "dhcp": _shown_dhcp,
+    "DHCP binding": _shown_binding,
+    "static route": _shown_route,
+}
+"""How what is no network and not in the model of a firewall is shown."""

@@ -366,6 +366,13 @@ def _subnets(body: Row) -> list[Row]:
         )
     if not found:
         raise ApiError(400, "A network needs a subnet.", "VALIDATION_EXCEPTION")
+    versions = [ipaddress.ip_address(s["gateway"]).version for s in found]
+    if len(found) > 1 and (versions != [4, 6] or not body.get("enableDualSubnetNetwork")):
+        raise ApiError(
+            400,
+            "A second subnet needs enableDualSubnetNetwork, and is one of IPv6 behind one of IPv4.",
+            "VALIDATION_EXCEPTION",
+        )
     return found
 
 
@@ -543,8 +550,12 @@ def dhcp(request: Request, ident: str) -> Answer:
                 ipaddress.ip_address(given["startAddress"])
             ) <= int(high):
                 raise ApiError(400, f"The DHCP pool {low} - {high} overlaps the static pool.", "VALIDATION_EXCEPTION")
-    if mode == "NETWORK" and not body.get("ipAddress"):
-        raise ApiError(400, "DHCP in the mode NETWORK needs ipAddress.", "VALIDATION_EXCEPTION")
+    if mode == "NETWORK":
+        server = ipaddress.ip_address(str(body.get("ipAddress") or "0.0.0.0"))
+        if server not in subnet or server == ipaddress.ip_address(row["subnets"][0]["gateway"]):
+            raise ApiError(400, f"DHCP in the mode NETWORK needs ipAddress in {subnet}.", "VALIDATION_EXCEPTION")
+    if row["bindings"] and not body.get("enabled"):
+        raise ApiError(400, f"{row['name']} has DHCP bindings; remove them first.", "VALIDATION_EXCEPTION")
     known = {k: body.get(k) for k in ("enabled", "mode", "ipAddress", "dhcpPools", "dnsServers", "leaseTime")}
     return begin(
         request,
@@ -568,6 +579,7 @@ def bindings(request: Request, ident: str) -> Answer:
     body = request.json()
     if not row["dhcp"] or not body.get("ipAddress") or not body.get("macAddress"):
         raise ApiError(400, "A binding needs ipAddress, macAddress and a network with DHCP.", "VALIDATION_EXCEPTION")
+    check_binding(row, body, row["bindings"])
     made = {**body, "id": new_id(), "version": {"version": 0}}
     changed = {**row, "bindings": [*row["bindings"], made]}
     return begin(
@@ -580,6 +592,36 @@ def bindings(request: Request, ident: str) -> Answer:
         row=changed,
         details=made["id"],
     )
+
+
+def check_binding(row: Row, body: Row, others: list[Row]) -> None:
+    """400 for a binding that DHCP of the network cannot keep."""
+
+    def refuse(text: str) -> ApiError:
+        return ApiError(400, text, "VALIDATION_EXCEPTION")
+
+    text_of(body, "name")
+    text_of(body, "description", 1024, False)
+    dhcp = row["dhcp"] or {}
+    if not dhcp.get("enabled") or dhcp.get("mode") == "RELAY":
+        raise refuse(f"{row['name']} has no DHCP of its own that is enabled.")
+    mac = str(body["macAddress"])
+    if not re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", mac):
+        raise refuse(f"{mac!r} is no MAC address.")
+    if body.get("bindingType") not in ("IPV4", "IPV6"):
+        raise refuse(f"bindingType {body.get('bindingType')!r} is unknown.")
+    try:
+        address = ipaddress.ip_address(str(body["ipAddress"]))
+    except ValueError:
+        raise refuse(f"{body['ipAddress']!r} is no address.") from None
+    subnets = [ipaddress.ip_interface(f"{s['gateway']}/{s['prefixLength']}") for s in row["subnets"]]
+    if f"IPV{address.version}" != body["bindingType"] or not any(address in s.network for s in subnets):
+        raise refuse(f"{address} is in no subnet of {row['name']} for a binding of {body['bindingType']}.")
+    if any(address == s.ip for s in subnets) or str(address) == dhcp.get("ipAddress"):
+        raise refuse(f"{address} is the gateway's or the DHCP server's.")
+    for other in others:
+        if str(other["macAddress"]).lower() == mac.lower() or other["ipAddress"] == str(address):
+            raise refuse(f"The binding {other['name']} has {mac} or {address} already.")
 
 
 @route("GET PUT DELETE", f"{V1}/orgVdcNetworks/{{ident}}/dhcp/bindings/{{binding}}")
@@ -596,6 +638,7 @@ def binding(request: Request, ident: str, binding: str) -> Answer:
     if request.method == "PUT":
         body = request.json()
         same_version(body, found)
+        check_binding(row, body, rest)
         rest.append({**body, "id": found["id"], "version": {"version": found["version"]["version"] + 1}})
     return begin(
         request,

@@ -496,6 +496,47 @@ class TestNetworks:
         client.done(client.call("DELETE", f"{V1}/orgVdcNetworks/{net}"))
         assert client.get(f"{V1}/orgVdcNetworks/{net}").status == 403
 
+    def test_bindings_and_a_second_subnet(self, client: Plain) -> None:
+        edge = by_name(client, "edgeGateways", seed.EDGE)
+        six = {"gateway": "2001:db8::1", "prefixLength": 64}
+        body: dict[str, Any] = {
+            "name": "n",
+            "ownerRef": edge["ownerRef"],
+            "networkType": "NAT_ROUTED",
+            "connection": {"routerRef": {"id": edge["id"]}},
+            "subnets": {"values": [{"gateway": "10.1.0.1", "prefixLength": 24}, six]},
+        }
+        assert client.call("POST", f"{V1}/orgVdcNetworks/", body).status == 400, "without enableDualSubnetNetwork"
+        client.done(client.call("POST", f"{V1}/orgVdcNetworks/", {**body, "enableDualSubnetNetwork": True}))
+        path = f"{V1}/orgVdcNetworks/{by_name(client, 'orgVdcNetworks', 'n')['id']}/dhcp"
+        card: dict[str, Any] = {
+            "name": "a",
+            "bindingType": "IPV4",
+            "macAddress": "fa:16:3e:00:00:01",
+            "ipAddress": "10.1.0.9",
+        }
+        assert client.call("POST", f"{path}/bindings/", card).status == 400, "there is no DHCP"
+        pools = [{"enabled": True, "ipRange": {"startAddress": "10.1.0.20", "endAddress": "10.1.0.30"}}]
+        client.done(client.call("PUT", path, {"enabled": True, "mode": "EDGE", "dhcpPools": pools}))
+        for wrong in (
+            {"name": ""},
+            {"macAddress": "fa:16"},
+            {"bindingType": "IPV6"},
+            {"ipAddress": "10.2.0.9"},
+            {"ipAddress": "10.1.0.1"},
+        ):
+            assert client.call("POST", f"{path}/bindings/", {**card, **wrong}).status == 400
+        client.done(client.call("POST", f"{path}/bindings/", card))
+        other = {**card, "ipAddress": "10.1.0.10"}
+        assert client.call("POST", f"{path}/bindings/", other).status == 400, "the card has one already"
+        (row,) = client.get(f"{path}/bindings/").json()["values"]
+        stale = {**row, "ipAddress": "10.1.0.11", "version": {"version": 7}}
+        assert client.call("PUT", f"{path}/bindings/{row['id']}", stale).status == 409
+        client.done(client.call("PUT", f"{path}/bindings/{row['id']}", {**row, "ipAddress": "10.1.0.11"}))
+        assert client.call("PUT", path, {"enabled": False}).status == 400, "while it has bindings"
+        client.done(client.call("DELETE", f"{path}/bindings/{row['id']}"))
+        client.done(client.call("PUT", path, {"enabled": False}))
+
     def test_a_network_locks_its_edge(self, client: Plain, control: Control) -> None:
         edge = by_name(client, "edgeGateways", seed.EDGE)
         control.options(task_seconds=0.3)

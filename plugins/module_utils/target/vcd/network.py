@@ -138,7 +138,10 @@ def used_addresses(session: Session, edge_id: str) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Network:
-    """A network: behind an edge (its URN), or isolated (edge ""). ranges: static addresses, as (first, last)."""
+    """A network: behind an edge (its URN), or isolated (edge ""). ranges: static addresses, as (first, last).
+
+    It has a subnet of IPv4 (gateway, prefix), one of IPv6 (gateway6, prefix6), or both.
+    """
 
     name: str
     gateway: str
@@ -150,12 +153,17 @@ class Network:
     dns2: str = ""
     dns_suffix: str = ""
     description: str = ""
+    gateway6: str = ""
+    prefix6: int = 0
+    dns6: tuple[str, ...] = ()
 
     def problems(self) -> list[Problem]:
         """What is wrong with it."""
         found = []
         try:
-            net = ipaddress.ip_interface(f"{self.gateway}/{self.prefix}").network
+            if self.gateway6 or not self.gateway:
+                ipaddress.IPv6Interface(f"{self.gateway6}/{self.prefix6}")
+            net = ipaddress.ip_interface(f"{self.gateway or self.gateway6}/{self.prefix or self.prefix6}").network
         except ValueError as error:
             return [Problem(f"networks.{self.name}", str(error))]
         for first, last in self.ranges:
@@ -174,50 +182,69 @@ class Network:
         if problems:
             raise InvalidInput(f"the network {self.name} cannot be made", problems)
         ranges = [{"startAddress": first, "endAddress": last} for first, last in sorted(self.ranges)]
-        subnet: dict[str, Any] = {
-            "gateway": self.gateway,
-            "prefixLength": self.prefix,
-            "dnsServer1": self.dns1,
-            "dnsServer2": self.dns2,
-            "dnsSuffix": self.dns_suffix,
-            "ipRanges": {"values": ranges},
-        }
+        subnets = []
+        if self.gateway:
+            subnets.append(self._subnet(self.gateway, self.prefix, (self.dns1, self.dns2), ranges))
+        if self.gateway6:
+            subnets.append(self._subnet(self.gateway6, self.prefix6, self.dns6, [] if self.gateway else ranges))
         body: dict[str, Any] = {
             "ownerRef": {"id": self.owner},
             "networkType": "NAT_ROUTED" if self.edge else "ISOLATED",
-            "subnets": {"values": [subnet]},
+            "subnets": {"values": subnets},
+            **({"enableDualSubnetNetwork": True} if len(subnets) > 1 else {}),
         }
         if self.edge:
             body["connection"] = {"routerRef": {"id": self.edge}, "connectionTypeValue": "INTERNAL"}
-        shown = {
-            "type": body["networkType"],
-            "edge": self.edge,
-            "gateway": self.gateway,
-            "prefix": self.prefix,
-            "dns": [one for one in (self.dns1, self.dns2) if one],
-            "dns_suffix": self.dns_suffix,
-            "ranges": [f"{first}-{last}" for first, last in sorted(self.ranges)],
+        return Wanted(self.name, _shown_network(body), body, self.description)
+
+    def _subnet(self, gateway: str, prefix: int, dns: Sequence[str], ranges: list[dict[str, str]]) -> dict[str, Any]:
+        first, second = (*dns, "", "")[:2]
+        return {
+            "gateway": gateway,
+            "prefixLength": prefix,
+            "dnsServer1": first,
+            "dnsServer2": second,
+            "dnsSuffix": self.dns_suffix,
+            "ipRanges": {"values": ranges},
         }
-        return Wanted(self.name, shown, body, self.description)
 
 
 def _shown_network(one: Json) -> Shown:
     subnets = wire.objects(wire.mapping(one.get("subnets")).get("values"))
-    subnet = subnets[0] if subnets else {}
+    first = subnets[0] if subnets else {}
+    rest = next((row for row in subnets[1:] if ":" in wire.string(row.get("gateway"))), None)
     connection = wire.mapping(one.get("connection"))
-    dns = [wire.string(subnet.get(key)) for key in ("dnsServer1", "dnsServer2")]
-    return {
+
+    def dns(subnet: Json) -> list[str]:
+        return [found for key in ("dnsServer1", "dnsServer2") if (found := wire.string(subnet.get(key)))]
+
+    shown: dict[str, Any] = {
         "type": wire.string(one.get("networkType")),
         "edge": wire.ref(connection.get("routerRef"))[0],
-        "gateway": wire.string(subnet.get("gateway")),
-        "prefix": xml.whole(subnet.get("prefixLength")),
-        "dns": [value for value in dns if value],
-        "dns_suffix": wire.string(subnet.get("dnsSuffix")),
-        "ranges": sorted(f"{first}-{last}" for first, last in _ranges(subnet.get("ipRanges"))),
+        "gateway": wire.string(first.get("gateway")),
+        "prefix": xml.whole(first.get("prefixLength")),
+        "dns": dns(first),
+        "dns_suffix": wire.string(first.get("dnsSuffix")),
+        "ranges": sorted(f"{low}-{high}" for low, high in _ranges(first.get("ipRanges"))),
     }
+    if rest is not None:
+        shown |= {"gateway6": wire.string(rest.get("gateway")), "prefix6": xml.whole(rest.get("prefixLength"))}
+        shown["dns6"] = dns(rest)
+    return shown
 
 
-NETWORKS = Kind("network", "orgVdcNetworks", _shown_network, fixed=("type", "gateway", "prefix"))
+NETWORKS = Kind("network", "orgVdcNetworks", _shown_network, fixed=("type", "gateway", "prefix", "gateway6", "prefix6"))
+
+
+def cidrs_of(one: Json) -> list[str]:
+    """The networks, with their prefixes, of a network of the organisation."""
+    shown, found = _shown_network(one), []
+    for gateway, prefix in (("gateway", "prefix"), ("gateway6", "prefix6")):
+        try:
+            found.append(str(ipaddress.ip_interface(f"{shown[gateway]}/{shown[prefix]}").network))
+        except (KeyError, ValueError):
+            continue
+    return found
 
 
 def networks(session: Session, *, owner: str = "") -> list[Json]:
@@ -253,13 +280,22 @@ def _shown_dhcp(one: Json) -> dict[str, Any]:
     }
 
 
+def _dhcp_of(session: Session, network_id: str, name: str) -> Json:
+    try:
+        what = f"cannot read the DHCP of the network {name}"
+        return session.get(f"orgVdcNetworks/{network_id}/dhcp", what) if network_id else {}
+    except NotFound:
+        return {}
+
+
+def dhcp(session: Session, network_id: str, name: str) -> Shown:
+    """What is compared of the DHCP of a network; network_id "": of one that is not made yet."""
+    return _shown_dhcp(_dhcp_of(session, network_id, name))
+
+
 def plan_dhcp(session: Session, network_id: str, name: str, wanted: Dhcp) -> ChangeSet:
     """What would change of the DHCP of a network; network_id "": of one that is not made yet."""
-    what = f"cannot read the DHCP of the network {name}"
-    try:
-        current = session.get(f"orgVdcNetworks/{network_id}/dhcp", what) if network_id else {}
-    except NotFound:
-        current = {}
+    current = _dhcp_of(session, network_id, name)
     before = _shown_dhcp(current)
     pools = [
         {
@@ -293,6 +329,51 @@ def apply_dhcp(session: Session, changes: ChangeSet) -> None:
         path = cloudapi(f"orgVdcNetworks/{change.id}/dhcp")
         what = f"cannot change the DHCP of the network {change.name}"
         tasks.run(session, "PUT", path, what, body=dict(change.body), ok=(200, 202, 204))
+
+
+def _shown_binding(one: Json) -> Shown:
+    servers = one.get("dnsServers")
+    return {
+        "mac": wire.string(one.get("macAddress")).lower(),
+        "address": wire.string(one.get("ipAddress")),
+        "gateway": wire.string(wire.mapping(one.get("dhcpV4BindingConfig")).get("gatewayIpAddress")),
+        "dns": [wire.string(server) for server in servers] if isinstance(servers, list) else [],
+        "lease": xml.whole(one.get("leaseTime"), 86400),
+    }
+
+
+def binding_kind(network_id: str) -> Kind:
+    """The addresses that DHCP of a network gives to one card only."""
+    return Kind("DHCP binding", f"orgVdcNetworks/{network_id}/dhcp/bindings", _shown_binding)
+
+
+def bindings(session: Session, network_id: str) -> list[Json]:
+    """The bindings of a network; none where it is not made yet (its id is "")."""
+    if not network_id:
+        return []
+    return query.listed(session, binding_kind(network_id).path, f"cannot list the DHCP bindings of {network_id}")
+
+
+def binding(
+    name: str,
+    mac: str,
+    address: str,
+    *,
+    gateway: str,
+    dns: Sequence[str] = (),
+    lease: int = 86400,
+    description: str = "",
+) -> Wanted:
+    """A binding of IPv4 to plan with."""
+    body: dict[str, Any] = {
+        "bindingType": "IPV4",
+        "macAddress": mac,
+        "ipAddress": address,
+        "dnsServers": list(dns),
+        "leaseTime": lease,
+        "dhcpV4BindingConfig": {"gatewayIpAddress": gateway},
+    }
+    return Wanted(name, _shown_binding(body), body, description)
 
 
 # -- groups and port profiles

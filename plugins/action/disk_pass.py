@@ -9,7 +9,7 @@ import base64
 import os
 import re
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -31,6 +31,10 @@ _KEPT = re.compile(r"(target|before)-(\d+)\.manifest")
 class ActionModule(ActionBase):
     """One task, from the start of the job to its proof."""
 
+    module = MODULE
+    purpose = "pass"
+    words: ClassVar[dict[str, str]] = {"before": "before", "target": "moved"}
+    done = "are at the target and proven"
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = False
@@ -42,12 +46,13 @@ class ActionModule(ActionBase):
         # the reader host has another environment than the controller, which holds the credentials
         args |= from_environment(self._kind(args), args)
         self._evidence = args.get("evidence_dir")
-        self._about = {"workload": args.get("workload"), "state_dir": args.get("state_dir")}
+        self._about = {"workload": args.get("workload"), "state_dir": args.get("state_dir"), "purpose": self.purpose}
         self._about = {key: value for key, value in self._about.items() if value is not None}
-        found = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        found = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
         if found.get("failed") or found.get("skipped") or self._task.check_mode or "finished" not in found:
             return dict(found)
-        lines = Lines(self._host(args)) if str(args.get("progress", True)).lower() not in ("false", "no", "0") else None
+        told = str(args.get("progress", True)).lower() not in ("false", "no", "0")
+        lines = Lines(self._host(args), self.done) if told else None
         return self._end(self._follow(dict(found), lines))
 
     def _kind(self, args: dict[str, Any]) -> str:
@@ -126,9 +131,9 @@ class ActionModule(ActionBase):
         kept = []
         for file, content in sorted((found.get("manifests") or {}).items()):
             match = _KEPT.fullmatch(file)
-            if not match:
+            if not match or match[1] not in self.words:
                 continue
-            word = "before" if match[1] == "before" else "moved"
+            word = self.words[match[1]]
             path = os.path.join(directory, f"{word}-{match[2]}.manifest")
             temporary = f"{path}.part"
             if content is None:
@@ -144,8 +149,9 @@ class ActionModule(ActionBase):
 class Lines:
     """One line for each disk and step of five percent, or each half minute."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, done: str) -> None:
         self.host = host
+        self.done = done
         self.shown: dict[tuple[Any, ...], tuple[int, float]] = {}
 
     def show(self, status: dict[str, Any], last: bool = False) -> None:
@@ -178,7 +184,7 @@ class Lines:
             return
         self.shown[(stage,)] = (0, moment)
         if stage == "done":
-            display.display(f"{self.host}  all {status.get('total', 0) / 1e9:.1f} GB are in vSphere and proven")
+            display.display(f"{self.host}  all {status.get('total', 0) / 1e9:.1f} GB {self.done}")
         elif stage.startswith(("waiting", "removing")):
             display.display(f"{self.host}  {stage}")
 

@@ -195,7 +195,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import disk_pass, job, target
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import disk_pass, job, target, transfer
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import (
     WORKLOAD,
@@ -221,16 +221,18 @@ def start(module: AnsibleModule) -> dict[str, Any]:
         device_timeout_s=params["device_timeout"],
     )
 
-    def connect() -> target.Session:
-        return open_any_target(module, workload)
+    target.load(workload)
 
-    record, status, started = disk_pass.start(workload, params["clones"], connect, options, wait_s=params["wait"])
+    def opened(spool_dir: str) -> transfer.Target:
+        return target.of(workload, open_any_target(module, workload), spool_dir=spool_dir)
+
+    record, status, started = disk_pass.start(workload, params["clones"], opened, options, wait_s=params["wait"])
     found = job.outcome(record, status, manifests=bool(params["evidence_dir"]))
     return {"changed": True, "started": started, **found}
 
 
 def _absent(workload: Workload, state_dir: str, *, dry_run: bool) -> dict[str, Any]:
-    record = job.Record(state_dir, job.job_id(workload.tenant, workload.server_id))
+    record = job.Record(state_dir, disk_pass.record_id(workload.tenant, workload.server_id))
     alive = record.alive()
     if alive and not dry_run:
         record.stop()

@@ -27,6 +27,14 @@ options:
       - Directory of the reader host for the records of jobs.
     type: path
     default: /var/lib/cloudexit
+  purpose:
+    description:
+      - What the disks are read for.
+    type: str
+    choices:
+      - pass
+      - escrow
+    default: pass
   wait:
     description:
       - Seconds to wait for the end of the job, or for another stage than O(seen).
@@ -96,7 +104,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import job
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import disk_pass, job
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
@@ -107,7 +115,7 @@ def info(module: AnsibleModule) -> dict[str, Any]:
         parts = (str(params["workload"]["tenant"]["name"]), str(params["workload"]["source"]["id"]))
     except (KeyError, TypeError) as exc:
         raise CloudExitError("The option workload is not a workload of a plan", hint="Give it cloudexit.") from exc
-    record = job.Record(params["state_dir"], job.job_id(*parts))
+    record = job.Record(params["state_dir"], disk_pass.record_id(*parts, params["purpose"]))
     if params["ready"]:
         _require_ready(record)
     status = record.wait(params["wait"], params["seen"])
@@ -131,6 +139,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "workload": {"type": "dict", "required": True},
+            "purpose": {"type": "str", "choices": ["pass", "escrow"], "default": "pass"},
             "state_dir": {"type": "path", "default": job.DEFAULT_STATE_DIR},
             "wait": {"type": "float", "default": 0},
             "seen": {"type": "str", "default": ""},

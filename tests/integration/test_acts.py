@@ -81,7 +81,7 @@ def test_there_and_back(operator: Operator, host: str) -> None:
     assert look(operator.instance) == before and not operator.evidence.exists()
 
     moved = operator.migrate("--limit", host).ok()
-    assert f"{host}  all 1.1 GB are in vSphere and proven" in moved.output
+    assert f"{host}  all 1.1 GB are at the target and proven" in moved.output
     _moved(operator, host, before, volume)
 
     since = moment()

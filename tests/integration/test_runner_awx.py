@@ -95,7 +95,7 @@ def test_assess_and_migrate_as_jobs(operator: Operator, collections_path: Path, 
     first = job(2, "migrate", inventory=stored, extra=extra, limit=host).ok()
     assert set(first.changed()) == {host}
     told = [event["stdout"] for event in first.events if event["event"] == "verbose"]
-    assert any(f"{host}  all 1.1 GB are in vSphere and proven" in line for line in told), "no progress as it happens"
+    assert any(f"{host}  all 1.1 GB are at the target and proven" in line for line in told), "no progress as it happens"
     second = job(3, "migrate", inventory=stored, extra=extra, limit=host).ok()
     assert second.changed() == {}
 

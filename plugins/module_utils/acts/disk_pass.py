@@ -15,7 +15,6 @@ from typing import Any
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import (
     devices,
     job,
-    target,
     transfer,
     vsphere,
 )
@@ -31,8 +30,12 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Options:
-    """How a pass is carried out. manifest_before, before_file: of the boot disk before its guest was adapted."""
+    """How a pass is carried out. manifest_before, before_file: of the boot disk before its guest was adapted.
 
+    purpose: `pass` to the plan's target, or `escrow`; each has a job of its own.
+    """
+
+    purpose: str = "pass"
     state_dir: str = job.DEFAULT_STATE_DIR
     upload: str = "auto"
     replace_rolled_back: bool = False
@@ -44,18 +47,18 @@ class Options:
 def start(
     workload: Workload,
     clones: Sequence[Mapping[str, Any]],
-    connect: Callable[[], target.Session],
+    opened: Callable[[str], transfer.Target],
     options: Options,
     *,
     wait_s: float,
 ) -> tuple[job.Record, dict[str, Any], bool]:
     """The record of the job, its status after at most `wait_s` seconds, and whether it was started now.
 
+    opened: connects with the target, given a directory for its scratch files; what it needs is imported already.
     Without clones, the job only looks for a machine that is verified already and returns its proof. A job of other
     clones is ended first (it gives its lease back). Raises what forbids a start; then no job was started.
     """
-    record = job.Record(options.state_dir, job.job_id(workload.tenant, workload.server_id))
-    target.load(workload)
+    record = job.Record(options.state_dir, record_id(workload.tenant, workload.server_id, options.purpose))
     identity = pass_id(workload, clones)
     lock = record.claim()
     if lock is None:
@@ -77,10 +80,7 @@ def start(
     status = {**kept, "workload": workload.host, "pass": identity, "began": job.now()}
 
     def body(record: job.Record) -> None:
-        def opened() -> transfer.Target:
-            return target.of(workload, connect(), spool_dir=str(record.path))
-
-        runner = transfer.Runner(work, opened, record)
+        runner = transfer.Runner(work, lambda: opened(str(record.path)), record)
         signal.signal(signal.SIGTERM, lambda signum, frame: runner.stop())
         runner.run()
 
@@ -119,6 +119,11 @@ def prepare(workload: Workload, clones: Sequence[Mapping[str, Any]], identity: s
         upload=options.upload,
         replace_rolled_back=options.replace_rolled_back,
     )
+
+
+def record_id(tenant: str, server_id: str, purpose: str = "pass") -> str:
+    """The id of the job of a workload: the same on every run."""
+    return job.job_id(tenant, server_id, *(() if purpose == "pass" else (purpose,)))
 
 
 def pass_id(workload: Workload, clones: Sequence[Mapping[str, Any]]) -> str:

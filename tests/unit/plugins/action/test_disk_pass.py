@@ -77,7 +77,7 @@ def test_it_follows_the_job_and_tells_steps_of_five_percent(runs: Runs) -> None:
         "web-1  disk 1/2  copying    1%  118 MB/s  eta 04:10",
         "web-1  disk 1/2  copying   42%  118 MB/s  eta 04:10",
         "web-1  disk 1/2  copying   48%  118 MB/s  eta 04:10",
-        "web-1  all 0.0 GB are in vSphere and proven",
+        "web-1  all 0.0 GB are at the target and proven",
     ]
     assert [name for name, _args in runs.calls] == [action.MODULE, *[action.INFO] * 4]
     assert runs.calls[1][1]["seen"] == "copying"
@@ -92,7 +92,7 @@ def test_it_tells_what_is_waited_for_and_nothing_that_passes_in_a_moment(runs: R
     runs.run(waiting, waiting, passing, done())
     assert runs.lines == [
         "web-1  waiting for a place on the reader host",
-        "web-1  all 0.0 GB are in vSphere and proven",
+        "web-1  all 0.0 GB are at the target and proven",
     ]
 
 

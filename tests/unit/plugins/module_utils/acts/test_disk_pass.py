@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import devices, disk_pass, job, vsphere
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import devices, disk_pass, job
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, InvalidInput
 from tests.unit.plugins.module_utils.acts.fake_target import FakeTarget
@@ -37,9 +37,8 @@ class Setting:
         for name in ("a", "b", "c"):
             (tmp_path / name).write_bytes(random.Random(name).randbytes(SIZE))
         monkeypatch.setattr(devices, "await_device", lambda serials, size, what, **options: tmp_path / serials[0])
-        monkeypatch.setattr(vsphere, "VsphereTarget", self.target)
 
-    def target(self, workload: Workload, session: object, spool_dir: str) -> FakeTarget:
+    def target(self, _spool_dir: str) -> FakeTarget:
         fake = FakeTarget()
 
         def call(text: str) -> None:
@@ -60,7 +59,7 @@ class Setting:
         ]
 
     def start(self, clones: list[dict[str, Any]], wait_s: float = 20) -> tuple[job.Record, dict[str, Any], bool]:
-        return disk_pass.start(WORKLOAD, clones, lambda: None, self.options, wait_s=wait_s)
+        return disk_pass.start(WORKLOAD, clones, self.target, self.options, wait_s=wait_s)
 
     def calls(self) -> list[str]:
         return self.seen.read_text().splitlines()
@@ -153,10 +152,10 @@ def test_the_manifest_from_before_the_adaptation_is_kept_with_it(setting: Settin
 
 
 def test_no_secret_is_in_the_record(setting: Setting) -> None:
-    def connect() -> Any:
+    def opened(_spool_dir: str) -> Any:
         raise CloudExitError("cannot log in", cause="wrong")
 
-    record, status, _started = disk_pass.start(WORKLOAD, setting.clones("a", "b"), connect, setting.options, wait_s=20)
+    record, status, _started = disk_pass.start(WORKLOAD, setting.clones("a", "b"), opened, setting.options, wait_s=20)
     assert status["error"]["msg"] == "cannot log in: wrong."
     kept = {path.name for path in record.path.iterdir()}
     assert kept == {"status.json", "lock"}

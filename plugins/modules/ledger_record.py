@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ledger_record
-short_description: Record what was done to a workload in the ledger
+short_description: Record in the ledger what was done to a workload, or to a tenant as a whole
 version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
@@ -34,9 +34,10 @@ options:
     required: true
   workload:
     description:
-      - Key of the workload, as in the plan.
+      - Key of the workload, as in the plan. Left out, the acts are about no single one, for example about the network
+        of the tenant, and their latest results are kept in C(tenant.json).
     type: str
-    required: true
+    default: ''
   facts:
     description:
       - What the plan says of the workload, for example its C(source) and C(target). Kept for the report; the ids in it
@@ -170,7 +171,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "tenant": {"type": "str", "required": True},
-            "workload": {"type": "str", "required": True},
+            "workload": {"type": "str", "default": ""},
             "facts": {"type": "dict", "default": {}},
             "acts": {
                 "type": "list",

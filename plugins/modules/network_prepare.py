@@ -56,11 +56,27 @@ changes:
   type: list
   elements: str
   sample: ['create network front', 'create distributed firewall rule cloudexit-acme-in-web-tcp-443-9c01d2e4']
+tenant:
+  description: Name of the tenant, as in the plan.
+  returned: success
+  type: str
+  sample: acme
+digests:
+  description:
+    - Digests of the firewall as the plan wants it (C(wanted)), and of the whole one as it was read back, with what
+      others made (C(read_back); empty while nothing was).
+  returned: success
+  type: dict
+  sample: {wanted: 'sha256:1f3a…', read_back: 'sha256:77c2…'}
 proven:
   description: What the verdict is about. V(read_back) is what is really configured, V(planned) what would be there.
   returned: success
   type: str
   sample: read_back
+equal:
+  description: Whether exactly the same flows pass. Otherwise it fails.
+  returned: success
+  type: bool
 compared:
   description: How much was compared.
   returned: success
@@ -84,7 +100,7 @@ deviations:
   type: list
   elements: dict
 findings:
-  description: What a person must know of the translation.
+  description: What a person must know of the translation. Where something is changed, those that warn are warnings too.
   returned: success
   type: list
   elements: dict
@@ -111,6 +127,9 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         **done.told(),
     }
     if done.changes:
+        for one in done.findings:
+            if one.severity == "warning":
+                module.warn(f"{one.subject.kind} {one.subject.name} ({one.subject.id}): {one.seen} {one.action}")
         result["diff"] = done.diff(f"network of {wanted.tenant}")
     return result
 

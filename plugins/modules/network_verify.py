@@ -62,6 +62,18 @@ drift:
   type: list
   elements: str
   sample: ['update distributed firewall rule cloudexit-acme-in-web-tcp-443-9c01d2e4']
+tenant:
+  description: Name of the tenant, as in the plan.
+  returned: success
+  type: str
+  sample: acme
+digests:
+  description:
+    - Digests of the firewall as the plan wants it (C(wanted)), and of the whole one as it was read back, with what
+      others made (C(read_back); empty while nothing was).
+  returned: success
+  type: dict
+  sample: {wanted: 'sha256:1f3a…', read_back: 'sha256:77c2…'}
 proven:
   description: What the verdict is about, always V(read_back).
   returned: success
@@ -103,7 +115,6 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         network.refuse_drift(wanted, found)
     return {
         "changed": False,
-        "equal": found.verdict.equal,
         "differences": [str(one) for one in found.verdict.differences],
         "drift": [str(change) for change in found.changes.changes],
         **found.told(),

@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import network as acts
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import vcd_network as things
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as e
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
@@ -128,12 +129,22 @@ def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
     assert cloud.writes() == [], "rules of others are before ours: refused with a packet, and nothing is begun"
     cloud.plan(rules="first")
     check = prepare("--check", "--diff").ok()
-    assert check.changed == 1 and cloud.writes() == []
+    assert check.changed == 2 and cloud.writes() == [], "the network, and a record of it"
     line = "ALLOW  in     IPv4 any → cloudexit-acme-web-web-ed3bab (10.1.0.10/31): TCP 80"
     assert f"+  {line}  [{RULE}]" in check.output and "+DNAT 198.51.100.10 → 10.1.0.10" in check.output
     assert "+network back: 10.2.0.1/24, behind" in check.output and "theirs 50" not in check.output
 
-    assert prepare().ok().changed == 1
+    assert prepare().ok().changed == 2
+    records = chain.read(str(tmp_path / "evidence" / "ledger.jsonl"))
+    assert [(one["tenant"], one["workload"], one["act"]) for one in records] == [
+        ("acme", "", "network_prepare"),  # refused at first
+        ("acme", "", "network_prepare"),
+        ("acme", "", "network_verify"),
+    ]
+    assert records[0]["result"]["failed"] and "at the source it passes" in records[0]["result"]["msg"]
+    did, checked = records[1], records[2]
+    assert did["result"]["equal"] and did["result"]["proven"] == "read_back" and did["result"]["compared"]["ports"] == 3
+    assert set(did["digests"]) == {"digests.wanted", "digests.read_back"} and checked["digests"] == did["digests"]
     assert cloud.theirs() == theirs, "what others made is as it was, in its order"
     names = [objects.unstamped(one["name"]) for one in cloud.control.table("gateway")[cloud.edge]["firewall"]]
     assert len(names) == 202 and names[0] == "cloudexit-acme-edge-in-workloads"
@@ -144,6 +155,7 @@ def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
     assert prepare("--diff").ok().changed == 0
     assert prepare("--tags", "verify").ok().changed == 0
     assert cloud.writes() == [], "all is there: nothing is written"
+    assert len(chain.read(str(tmp_path / "evidence" / "ledger.jsonl"))) == len(records), "and nothing is recorded"
 
     alone = {"prepare_target": target, "plan": "acme.plan.yml"}
     assert playbook("prepare", "--tags", "verify", extra=alone).ok().changed == 0, "the plan need not be the inventory"
@@ -157,7 +169,7 @@ def test_prepare(cloud: Cloud, playbook: Playbook, tmp_path: Path) -> None:
     assert "edited by somebody" in prepare().output
     assert cloud.writes() == [] and cloud.theirs() == theirs
     fixed = playbook("prepare", "-i", "acme.plan.yml", extra={"prepare_target": target, "prepare_overwrite": True}).ok()
-    assert fixed.changed == 1 and cloud.theirs() == theirs
+    assert fixed.changed == 2 and cloud.theirs() == theirs
     assert not cloud.passes("203.0.113.99", "198.51.100.10", 22)
 
 

@@ -157,11 +157,17 @@ class Outcome:
     findings: tuple[estates.Finding, ...]
     made: bool
     """Whether the verdict is about what was read back, and not about what would be there."""
+    tenant: str
+    digests: dict[str, str]
+    """Of the firewall as it is wanted, and as it was read back."""
 
     def told(self) -> dict[str, Any]:
         """What modules return of it."""
         return {
+            "tenant": self.tenant,
+            "digests": self.digests,
             "proven": "read_back" if self.made else "planned",
+            "equal": self.verdict.equal,
             "compared": {
                 "ports": self.verdict.ports,
                 "places": self.verdict.places,
@@ -475,7 +481,8 @@ def prepare(session: Session, wanted: Design, *, overwrite: bool = False, dry_ru
     before = shown(wanted, site, site.now, ChangeSet())
     after = shown(wanted, site, would, changes)
     if dry_run or not changes:
-        return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, made=not changes)
+        told = _told(wanted, site, None if changes else site.now)
+        return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, not changes, *told)
     if _ground(session, wanted, site, dry_run=False):
         site = survey(session, wanted)
     apply(session, wanted, site, overwrite=overwrite)
@@ -488,7 +495,14 @@ def prepare(session: Session, wanted: Design, *, overwrite: bool = False, dry_ru
         f"The network of {wanted.tenant} was made, and what is read back lets other flows pass than the source does",
         "Do not move anything yet. Look at the rule that is named, and run this again.",
     )
-    return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, made=True)
+    told = _told(wanted, site, there)
+    return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, True, *told)
+
+
+def _told(wanted: Design, site: Site, there: model.TargetFirewall | None) -> tuple[str, dict[str, str]]:
+    """The tenant, and digests of its firewall as it is wanted and as it was read back."""
+    read = schema.digest(schema.dump(there)) if there is not None else ""
+    return wanted.tenant, {"wanted": schema.digest(schema.dump(site.wanted)), "read_back": read}
 
 
 def _inside_now(session: Session, site: Site) -> list[str]:
@@ -502,16 +516,9 @@ def verify(session: Session, wanted: Design) -> Outcome:
     verdict = _proof(wanted, site, site.now)
     first = wanted.plan.edge.rules == "first"
     would = network.predicted(session, site.place, site.now, site.wanted, wanted.owner, first=first)
-    before = shown(wanted, site, site.now, ChangeSet())
-    return Outcome(
-        changes,
-        before,
-        shown(wanted, site, would, changes),
-        verdict,
-        site.deviations,
-        wanted.findings,
-        made=True,
-    )
+    before, after = shown(wanted, site, site.now, ChangeSet()), shown(wanted, site, would, changes)
+    told = _told(wanted, site, site.now)
+    return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, True, *told)
 
 
 def refuse_drift(wanted: Design, found: Outcome) -> None:

@@ -53,7 +53,7 @@ def gather(directory: str, plan_path: str = "") -> ReportData:
         for document in evidence.read_workloads(directory)
         if document.get("tenant") == tenant
     }
-    keys = [*(plan.workloads if plan else ()), *(record["workload"] for record in mine)]
+    keys = [*(plan.workloads if plan else ()), *(record["workload"] for record in mine if record["workload"])]
     workloads = [
         _workload(key, plan, _mapping(facts.get(key)), [record for record in mine if record["workload"] == key])
         for key in dict.fromkeys(keys)

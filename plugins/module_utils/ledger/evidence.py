@@ -8,6 +8,7 @@ The evidence directory:
     ledger.jsonl             the chain (see chain)
     ledger.jsonl.torn-*      what a crash left of a record, put aside
     workloads/<key>.json     the latest result of each act of a workload, and what the plan says of it; for the report
+    tenant.json              the same of acts that are about no single workload
     manifests/               chunk hashes of the disks, as the passes wrote them
 """
 
@@ -107,6 +108,7 @@ def record(
 ) -> Recorded:
     """Append the acts that changed something to the ledger at `path`, and bring the workload's file up to date.
 
+    workload: "" for acts that are about no single one.
     facts: what the plan says of the workload (`source`, `target`, `group`, ...); kept in the workload's file, with its
     ids in every record. Nothing is written when nothing changed. Raises what chain.append raises, and CloudExitError
     when a file cannot be written.
@@ -146,7 +148,12 @@ def difference(recorded: Recorded) -> str:
 
 
 def workload_file(ledger_path: str, workload: str) -> str:
-    """Where the latest results of a workload are kept; a key that is no plain word is not used as a file name."""
+    """Where the latest results of a workload are kept; a key that is no plain word is not used as a file name.
+
+    Those of acts that are about no single one ("") are beside the ledger.
+    """
+    if not workload:
+        return os.path.join(os.path.dirname(os.path.abspath(ledger_path)), "tenant.json")
     plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", workload)
     name = workload if plain else "w-" + hashlib.sha256(workload.encode("utf-8", "replace")).hexdigest()[:24]
     return os.path.join(os.path.dirname(os.path.abspath(ledger_path)), "workloads", f"{name}.json")

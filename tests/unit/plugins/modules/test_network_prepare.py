@@ -13,12 +13,17 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils import arguments
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import network
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import equivalence
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.changes import Change, ChangeSet
 from tests.unit.plugins.module_utils.acts import network_tenant as tenant
 from tests.unit.plugins.modules.clouds import Call, Session
 
+FINDINGS = tuple(
+    estates.Finding("network", severity, estates.Subject("subnets", "s", "front"), "It has no gateway.", "It gets one.")
+    for severity in ("warning", "information")
+)
 LOGIN = {"url": "https://x", "username": "u", "password": "p"}
 
 
@@ -26,10 +31,12 @@ def outcome(changes: ChangeSet, *, made: bool) -> network.Outcome:
     verdict = equivalence.Verdict(
         equal=True, differences=[], truncated=False, accepted=[], ports=3, places=15, services=38
     )
-    return network.Outcome(changes, ["network a"], ["network a", "network b"], verdict, [], (), made)
+    return network.Outcome(changes, ["network a"], ["network a", "network b"], verdict, [], FINDINGS, made, "acme", {})
 
 
-def test_network_prepare(call_module: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_network_prepare(
+    call_module: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked: list[Any] = []
     there: list[bool] = []
 
@@ -53,6 +60,8 @@ def test_network_prepare(call_module: Call, monkeypatch: pytest.MonkeyPatch, tmp
     assert would["changed"] and would["changes"] == ["create network b"] and would["proven"] == "planned"
     assert would["diff"]["after"] == "network a\nnetwork b\n" and would["compared"]["ports"] == 3
     assert asked == [("https://x", tenant.ORG), ("acme", False, True)], "the organisation is the plan's"
+    assert capsys.readouterr().err.count("subnets front (s): It has no gateway. It gets one.") == 1
+    assert would["tenant"] == "acme"
     did = call_module("network_prepare", {**params, "overwrite": True})
     assert did["changed"] and did["proven"] == "read_back" and asked[-1] == ("acme", True, False)
     again = call_module("network_prepare", params, diff=True)

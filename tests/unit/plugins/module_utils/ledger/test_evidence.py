@@ -167,7 +167,7 @@ def test_the_message_of_a_failure_is_kept() -> None:
     assert evidence.clean({"msg": "all well"}) == {}
 
 
-@pytest.mark.parametrize("workload", ["../../etc/x", ".hidden", "a/b", "", "x" * 500, "a b'\"{{ 7*7 }}/../é", "\ud800"])
+@pytest.mark.parametrize("workload", ["../../etc/x", ".hidden", "a/b", "x" * 500, "a b'\"{{ 7*7 }}/../é", "\ud800"])
 def test_a_workload_key_is_never_a_path(path: Path, workload: str) -> None:
     file = Path(evidence.workload_file(str(path), workload))
     assert file.parent == path.parent / "workloads"
@@ -183,3 +183,10 @@ def test_a_damaged_workload_file_is_made_anew_by_the_next_act(path: Path) -> Non
 
 def test_a_key_called_hash_is_renamed() -> None:
     assert evidence.clean({"hash": "x", "in": [{"hash": 1}]}) == {"hash_": "x", "in": [{"hash_": 1}]}
+
+
+def test_what_is_about_no_single_workload_is_beside_the_ledger(tmp_path: Path) -> None:
+    path = str(tmp_path / "ledger.jsonl")
+    done = evidence.record(path, "acme", "", [Act("network_prepare", changed=True, result={"equal": True})])
+    assert done.workload_file == str(tmp_path / "tenant.json") and done.records[0]["workload"] == ""
+    assert evidence.read_workloads(str(tmp_path)) == [], "it is no workload of the report"

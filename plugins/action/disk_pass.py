@@ -25,7 +25,7 @@ STEP = 5
 EVERY_S = 30.0
 LONGEST_WAIT_S = 10.0
 LOST_S = 600.0
-_KEPT = re.compile(r"(target|before)-(\d+)\.manifest")
+_KEPT = re.compile(r"(target|before|source)-(\d+)\.manifest")
 
 
 class ActionModule(ActionBase):
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
 
     module = MODULE
     purpose = "pass"
-    words: ClassVar[dict[str, str]] = {"before": "before", "target": "moved"}
+    words: ClassVar[dict[str, str]] = {"before": "before", "target": "moved", "source": "sent"}
     done = "are at the target and proven"
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -94,7 +94,7 @@ class ActionModule(ActionBase):
                 return dict(asked)
             found = {**found, **asked, "changed": found.get("changed", True)}
         if lines is not None:
-            lines.show(found["status"], last=True)
+            lines.show({**found["status"], "result": found.get("result")}, last=True)
         return found
 
     def _end(self, found: dict[str, Any]) -> dict[str, Any]:
@@ -129,10 +129,13 @@ class ActionModule(ActionBase):
         directory = os.path.join(str(self._evidence), "manifests", name)
         os.makedirs(directory, exist_ok=True)
         kept = []
-        for file, content in sorted((found.get("manifests") or {}).items()):
+        manifests = found.get("manifests") or {}
+        for file, content in sorted(manifests.items()):
             match = _KEPT.fullmatch(file)
             if not match or match[1] not in self.words:
                 continue
+            if match[1] == "source" and f"target-{match[2]}.manifest" in manifests:
+                continue  # they are equal; of a disk that was only sampled there is none of the target
             word = self.words[match[1]]
             path = os.path.join(directory, f"{word}-{match[2]}.manifest")
             temporary = f"{path}.part"
@@ -184,7 +187,10 @@ class Lines:
             return
         self.shown[(stage,)] = (0, moment)
         if stage == "done":
-            display.display(f"{self.host}  all {status.get('total', 0) / 1e9:.1f} GB {self.done}")
+            text = f"{self.host}  all {status.get('total', 0) / 1e9:.1f} GB {self.done}"
+            disks = (status.get("result") or {}).get("disks") or []
+            sampled = [str(disk["index"] + 1) for disk in disks if disk.get("proof") == "sampled"]
+            display.display(f"{text}; disk {', '.join(sampled)} by a sample only" if sampled else text)
         elif stage.startswith(("waiting", "removing")):
             display.display(f"{self.host}  {stage}")
 

@@ -141,12 +141,23 @@ disks:
       type: str
       sample: blake3:5b1e…
     manifest_target:
-      description: Root of the manifest of what was read back.
+      description: Root of the manifest of what was read back; empty for a disk of which a sample was read.
       type: str
       sample: blake3:5b1e…
     equal:
-      description: Whether the two are the same.
+      description: Whether the two are the same. Never true of a disk of which a sample was read.
       type: bool
+    proof:
+      description: V(full) where all of it was read back, V(sampled) where the plan chose a sample of it.
+      type: str
+      sample: full
+    sample:
+      description:
+        - Of a sampled disk, chunks that were compared (C(read)) of all that hold data (C(chunks)).
+        - C(finds_one) and C(finds_one_in_1000) are the probabilities with which that finds one damaged chunk, and
+          damage of one in 1000 of them.
+      returned: for a sampled disk
+      type: dict
     sent:
       description: Bytes that were sent.
       type: int

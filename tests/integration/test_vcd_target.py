@@ -13,7 +13,7 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts imp
     vcd,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk import vmdk_sample
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pipeline import hash_source
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.reader import open_source
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
@@ -67,6 +70,11 @@ class Cloud:
             transfer.PassDisk(index, f"volume-{'ab'[index]}", str(path), GIB) for index, path in enumerate(self.disks)
         ]
         return transfer.Pass(identity, "web-1", disks, frozen_at="2026-01-01T00:00:00+00:00", **options)
+
+    def sampled(self, identity: str) -> transfer.Pass:
+        """A pass of which the second disk is only sampled."""
+        work = self.work(identity)
+        return replace(work, disks=[work.disks[0], replace(work.disks[1], sampled=True)])
 
     def run(self, work: transfer.Pass | None = None) -> dict[str, Any]:
         record = job.Record(str(self.folder / "state"), job.job_id("acme", "server-1"))
@@ -160,6 +168,57 @@ def test_a_disk_goes_to_a_storage_profile_of_its_own(cloud: Cloud) -> None:
     (row,) = [row for row in cloud.control.table("vm").values() if not row.get("template")]
     assert [names[disk["profile"]] for disk in row["disks"]] == ["gold", "silver"]
     assert not cloud.run()["changed"]
+
+
+def test_a_sample_is_compared_and_told_as_that(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the second disk. A byte that is flipped at the target is found where it is looked at, and nowhere else."""
+    monkeypatch.setattr(vmdk_sample, "SIZE", 8)
+    monkeypatch.setattr(vmdk_sample, "EDGE", 1)
+    with open_source(cloud.disks[1]) as source:
+        manifest = hash_source(source)
+    chosen = [number for number, _digest in vmdk_sample.choose(manifest)]
+    free = [first + n for first, count, digests in manifest.runs() if digests is not None for n in range(count)]
+    free = [number for number in free if number not in chosen]
+    assert free and len(chosen) < 11
+
+    def flip(chunk: int) -> str:
+        """Import it, and flip a byte of what the target holds before it is read back; the machine's reference."""
+        broken = {"match": "EnableDownload", "status": 400, "minor": "BAD_REQUEST", "message": "no", "times": 1}
+        cloud.control.faults(task_error=broken)
+        with pytest.raises(CloudExitError):
+            cloud.run(cloud.sampled(f"p{chunk}"))
+        cloud.control.faults()
+        (machine,) = cloud.machines()
+        assert machine["extra_config"]["cloudexit.state"] == "imported"
+        with open(machine["disks"][1]["path"], "r+b") as disk:
+            disk.seek(chunk * 65536 + 5)
+            byte = disk.read(1)
+            disk.seek(-1, 1)
+            disk.write(bytes([byte[0] ^ 1]))
+        return f"vm-{machine['instance_uuid']}"
+
+    damaged = flip(free[0])
+    result = cloud.run(cloud.sampled(f"p{free[0]}"))
+    assert result["vm_ref"] == damaged, "nothing was seen of it"
+    first, second = result["disks"]
+    assert (first["proof"], first["equal"]) == ("full", True)
+    assert (second["proof"], second["equal"], second["manifest_target"]) == ("sampled", False, "")
+    assert second["sample"] == {
+        "read": len(chosen),
+        "chunks": manifest.data_chunks,
+        "finds_one": round(len(chosen) / manifest.data_chunks, 6),
+        "finds_one_in_1000": round(1 - 0.999 ** len(chosen), 6),
+    }
+    (machine,) = cloud.machines()
+    assert machine["extra_config"]["cloudexit.sample.1"] == f"{len(chosen)}/{manifest.data_chunks}"
+
+    damaged = flip(chosen[0])
+    result = cloud.run(cloud.sampled(f"p{chosen[0]}"))
+    assert result["vm_ref"] != damaged and result["changed"], "it was seen, and copied anew"
+
+    cloud.control.faults(whole_downloads={"match": "/transfer/"})
+    result = cloud.run(cloud.sampled("p-whole"))
+    assert [disk["proof"] for disk in result["disks"]] == ["full", "full"], "a server without ranges: all is read"
 
 
 def test_a_machine_is_started_and_stopped(cloud: Cloud) -> None:

@@ -107,7 +107,14 @@ def prepare(workload: Workload, clones: Sequence[Mapping[str, Any]], identity: s
         )
         before = options.manifest_before if workload.data.disks[number].boot else ""
         disks.append(
-            transfer.PassDisk(number, str(clone["volume"]), str(device), int(clone["size"]), manifest_before=before)
+            transfer.PassDisk(
+                number,
+                str(clone["volume"]),
+                str(device),
+                int(clone["size"]),
+                manifest_before=before,
+                sampled=workload.data.disks[number].verify == "sampled",
+            )
         )
     return transfer.Pass(
         id=identity,

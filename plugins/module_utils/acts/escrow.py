@@ -278,6 +278,9 @@ class _Export:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
+    def ranged(self, index: int) -> None:
+        """What is in escrow is restored and compared as a whole, whatever the plan says of the target."""
+
     def progress(self, percent: int) -> None:
         """A store is not told."""
 

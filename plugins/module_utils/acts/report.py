@@ -165,7 +165,15 @@ def _disks(result: Mapping[str, Any]) -> Iterator[Disk]:
             source=_string(disk.get("manifest_source")),
             target=_string(disk.get("manifest_target")),
             equal=disk.get("equal") is True,
+            sample=None if disk.get("manifest_target") else _sample(disk.get("sample")),
         )
+
+
+def _sample(found: Any) -> tuple[int, int] | None:
+    """Chunks compared, and chunks with data, of a disk that was sampled."""
+    if not isinstance(found, Mapping):
+        return None
+    return int(_number(found.get("read")) or 0), int(_number(found.get("chunks")) or 0)
 
 
 def _checks(result: Mapping[str, Any]) -> Iterator[Check]:
@@ -214,7 +222,12 @@ def _found(workloads: Sequence[Workload], plan: plans.Plan | None) -> Iterator[F
     for workload in workloads:
         name = workload.source_name or workload.key
         for disk in workload.disks:
-            if not disk.proven:
+            if disk.sample is not None:
+                text = f"{disk.label} is not proven as a whole: {disk.told}. The plan chose that."
+                yield Finding(
+                    "medium", name, text, "Keep its source until somebody who uses the data has accepted them."
+                )
+            elif not disk.proven:
                 text = f"{disk.label}: what was read back from the target is not what was read at the source."
                 yield Finding("high", name, text, "Do not use the machine. Remove it and run migrate again.")
         for check in workload.checks:

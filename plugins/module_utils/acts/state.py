@@ -24,6 +24,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.tra
     STARTED,
     VERIFIED,
     Machine,
+    proof_of,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
@@ -199,24 +200,6 @@ def _gather(jobs: Iterable[tuple[str, Callable[[], list[Problem]]]]) -> list[Pro
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         return [problem for found in pool.map(guarded, jobs) for problem in found]
-
-
-def proof_of(machine: Machine) -> list[dict[str, Any]]:
-    """The proof that a verified machine carries: per disk what was sent and came back."""
-    marks = machine.marks
-    roots = {int(key[9:]): root for key, root in marks.items() if key.startswith("manifest.") and key[9:].isdigit()}
-    return [
-        {
-            "index": number,
-            "volume": marks.get(f"volume.{number}", ""),
-            "bytes": int(marks.get(f"bytes.{number}", "0") or 0),
-            "manifest_before": marks.get(f"before.{number}", "") or root,
-            "manifest_source": root,
-            "manifest_target": root,
-            "equal": True,
-        }
-        for number, root in sorted(roots.items())
-    ]
 
 
 def as_dict(state: State) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.job import Record, now
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.slots import SharedLimiter, Slots
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk import vmdk_decode
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk import vmdk_decode, vmdk_sample
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pipeline import (
     Cancelled,
     PassResult,
@@ -59,7 +59,8 @@ class LengthRequired(CloudExitError):
 class PassDisk:
     """A disk of the pass: its place, the source volume's id, the file or device to read, and its size in bytes.
 
-    manifest_before: root of the manifest that was taken before the guest was adapted ("" where it was not).
+    manifest_before: root of the manifest that was taken before the guest was adapted ("" where it was not). sampled:
+    whether a sample of it proves it, where the target can be read in places.
     """
 
     index: int
@@ -67,6 +68,7 @@ class PassDisk:
     path: str
     size: int
     manifest_before: str = ""
+    sampled: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,12 @@ class ImportLease(Protocol):
 
 
 class ExportLease(Protocol):
-    """An open export. `fetch` gives a disk's stream; either `complete` or `abort` ends it. Keeps itself alive."""
+    """An open export. `fetch` gives a disk's stream, `ranged` the same to be read in places, None where that cannot be;
+    either `complete` or `abort` ends it. Keeps itself alive.
+    """
 
     def fetch(self, index: int) -> AbstractContextManager[vmdk_decode.Readable]: ...
+    def ranged(self, index: int) -> vmdk_sample.Ranged | None: ...
     def progress(self, percent: int) -> None: ...
     def complete(self) -> None: ...
     def abort(self, message: str) -> None: ...
@@ -163,6 +168,7 @@ class _DiskProgress:
     root_source: str = ""
     root_target: str = ""
     read: int = 0
+    sample: vmdk_sample.Sample | None = None
 
 
 @dataclass
@@ -291,27 +297,8 @@ class Runner:
         kept = self._status.get("verified")
         if isinstance(kept, dict) and kept.get("vm_ref") == machine.ref:
             return {**kept, "changed": False}
-        disks = []
-        for number in range(64):
-            root = machine.marks.get(f"manifest.{number}")
-            if root is None:
-                break
-            disks.append(
-                {
-                    "index": number,
-                    "volume": machine.marks.get(f"volume.{number}", ""),
-                    "bytes": int(machine.marks.get(f"bytes.{number}", "0") or 0),
-                    "manifest_before": machine.marks.get(f"before.{number}", ""),
-                    "manifest_source": root,
-                    "manifest_target": root,
-                    "equal": True,
-                    "sent": 0,
-                    "read": 0,
-                    "seconds": 0.0,
-                    "rate": 0,
-                }
-            )
-        return self._result(machine.ref, disks, changed=False)
+        nothing = {"sent": 0, "read": 0, "seconds": 0.0, "rate": 0}
+        return self._result(machine.ref, [{**disk, **nothing} for disk in proof_of(machine)], changed=False)
 
     # -- the pass
 
@@ -338,7 +325,8 @@ class Runner:
                     hint="The machine stays powered off and is not used. Run again to have it copied anew.",
                 )
         self._say("marking")
-        target.mark(ref, {"state": VERIFIED})
+        samples = {f"sample.{p.index}": f"{p.sample.read}/{p.sample.chunks}" for p in self._progress if p.sample}
+        target.mark(ref, {"state": VERIFIED, **samples})
         result = self._result(ref, [self._disk_result(d) for d in self._progress], changed=changed)
         result["seconds"] = round(time.monotonic() - began, 3)
         self._say("marking", verified=result)
@@ -579,12 +567,21 @@ class Runner:
                 raise
         for progress in self._progress:
             progress.root_source = roots[progress.index]
-        return [
-            self._difference(progress) for progress in self._progress if progress.root_target != roots[progress.index]
-        ]
+        return [self._difference(progress) for progress in self._progress if not self._agrees(progress)]
+
+    @staticmethod
+    def _agrees(progress: _DiskProgress) -> bool:
+        if progress.sample is not None:
+            return not progress.sample.differing
+        return progress.root_target == progress.root_source
 
     def _fetch(self, lease: ExportLease, disk: PassDisk, progress: _DiskProgress, roots: Mapping[int, str]) -> None:
         progress.phase = "reading back"
+        self.manifest_path("target", disk.index).unlink(missing_ok=True)
+        progress.sample = self._sampled(lease, progress, roots[disk.index]) if disk.sampled else None
+        if progress.sample is not None:
+            progress.phase = "read back, a sample"
+            return
         algorithm = roots[disk.index].partition(":")[0]
         note = self._note(progress)
         with lease.fetch(disk.index) as stream:
@@ -593,8 +590,34 @@ class Runner:
         progress.phase = "read back"
         manifest.dump(self.manifest_path("target", disk.index))
 
+    def _sampled(self, lease: ExportLease, progress: _DiskProgress, root: str) -> vmdk_sample.Sample | None:
+        """Compare a sample of a disk with what was sent; None where all of it has to be read."""
+        try:
+            sent = Manifest.load(self.manifest_path("source", progress.index))
+        except CloudExitError:
+            sent = None  # another reader host sent it
+        if sent is None or sent.root != root:
+            why = "the manifest of what was sent is not on this host"
+        else:
+            source = lease.ranged(progress.index)
+
+            def note(done: int, chunks: int) -> None:
+                progress.done = progress.total * done // chunks
+                self._check()
+
+            sample = vmdk_sample.compare(source, sent, note, self.cancel) if source is not None else None
+            if sample is not None:
+                return sample
+            why = "the target does not give it in places, or it is small"
+        self.record.log(f"disk {progress.index + 1} is read back as a whole: {why}")
+        return None
+
     def _difference(self, progress: _DiskProgress) -> str:
         text = f"disk {progress.index + 1} (volume {progress.volume})"
+        if progress.sample is not None:
+            first = ", ".join(str(chunk) for chunk in progress.sample.differing[:SHOW_CHUNKS])
+            count = f"{len(progress.sample.differing)} of the {progress.sample.read} chunks that were looked at"
+            return f"{text}: {count} differ, the first are {first}"
         try:
             sent = Manifest.load(self.manifest_path("source", progress.index))
             came = Manifest.load(self.manifest_path("target", progress.index))
@@ -726,9 +749,11 @@ class Runner:
             "volume": progress.volume,
             "bytes": progress.total,
             "manifest_before": before.get(progress.index, "") or progress.root_source,
-            "manifest_source": progress.root_source,
-            "manifest_target": progress.root_target,
-            "equal": progress.root_source == progress.root_target,
+            **_proof(
+                progress.root_source,
+                progress.root_target,
+                (progress.sample.read, progress.sample.chunks) if progress.sample else None,
+            ),
             "sent": progress.sent,
             "read": progress.read,
             "seconds": round(progress.seconds, 3),
@@ -745,6 +770,38 @@ class Runner:
             "attempts": 1 + self._failures,
             "upload": self._upload,
         }
+
+
+def _proof(source: str, target: str, sample: tuple[int, int] | None) -> dict[str, Any]:
+    """What is known of a disk. A sample proves no equality: it says how many of the chunks with data were compared, and
+    with which probability that finds one that is damaged, or damage of one in 1000 of them.
+    """
+    if sample is None:
+        return {"manifest_source": source, "manifest_target": target, "equal": source == target, "proof": "full"}
+    read, chunks = sample
+    found = {"read": read, "chunks": chunks, "finds_one": round(read / chunks, 6)}
+    found["finds_one_in_1000"] = round(1 - 0.999**read, 6)
+    return {"manifest_source": source, "manifest_target": "", "equal": False, "proof": "sampled", "sample": found}
+
+
+def proof_of(machine: Machine) -> list[dict[str, Any]]:
+    """The proof that a verified machine carries: per disk what was sent and came back."""
+    marks = machine.marks
+    roots = {int(key[9:]): root for key, root in marks.items() if key.startswith("manifest.") and key[9:].isdigit()}
+    disks = []
+    for number, root in sorted(roots.items()):
+        read, dummy, chunks = marks.get(f"sample.{number}", "").partition("/")
+        sample = (int(read), int(chunks)) if read.isdigit() and chunks.isdigit() and int(chunks) else None
+        disks.append(
+            {
+                "index": number,
+                "volume": marks.get(f"volume.{number}", ""),
+                "bytes": int(marks.get(f"bytes.{number}", "0") or 0),
+                "manifest_before": marks.get(f"before.{number}", "") or root,
+                **_proof(root, root, sample),
+            }
+        )
+    return disks
 
 
 def stored_manifests(record: Record) -> list[tuple[str, int]]:

@@ -443,13 +443,19 @@ class _Export:
         self.package = package
         self.places = places
 
-    @contextmanager
-    def fetch(self, index: int) -> Iterator[Readable]:
+    def _disk(self, index: int) -> ovf.PackageDisk:
         disk = next((one for one in self.package.disks if one.place == self.places[index]), None)
         if disk is None:
             raise NotFound(f"Disk {index + 1} of {self.package.name} is not in its package", cause="none has its place")
-        with self.package.fetch(disk) as stream:
+        return disk
+
+    @contextmanager
+    def fetch(self, index: int) -> Iterator[Readable]:
+        with self.package.fetch(self._disk(index)) as stream:
             yield stream.buffered()
+
+    def ranged(self, index: int) -> download.Ranges | None:
+        return self.package.ranges(self._disk(index))
 
     def progress(self, percent: int) -> None:
         """Cloud Director is not told."""

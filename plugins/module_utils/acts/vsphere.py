@@ -216,6 +216,9 @@ class _Export:
         with self.opened.download(index) as stream:
             yield stream.buffered()
 
+    def ranged(self, index: int) -> None:
+        """vCenter makes the stream while it sends it: it cannot be read in places."""
+
     def progress(self, percent: int) -> None:
         self.opened.progress(percent)
 

@@ -298,6 +298,10 @@ class Disk:
     storage_profile: str | None = field(
         default=None, metadata=doc("vcd: storage profile of this disk; null: the target's")
     )
+    verify: Literal["full", "sampled"] = field(
+        default="full",
+        metadata=doc("full: all of it is read back and compared; sampled (vcd): chosen chunks only, and told as that"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -670,6 +674,9 @@ def _places(workload: Workload, kind: str, where: str) -> Iterator[Problem]:
     for index, disk in enumerate(workload.disks):
         if getattr(disk, key):
             yield Problem(f"{where}.disks[{index}].{key}", f"has no meaning for a target of type {kind}")
+        if disk.verify == "sampled" and kind != "vcd":
+            text = f"a target of type {kind} gives its disks back from begin to end only, so all of it is compared"
+            yield Problem(f"{where}.disks[{index}].verify", text)
 
 
 def _for_vcd(workload: Workload, where: str) -> Iterator[Problem]:

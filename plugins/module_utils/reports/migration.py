@@ -49,7 +49,8 @@ ACT_TEXT: dict[str, str] = {
 class Disk:
     """One disk: bytes read, bytes sent, seconds of the pass, and the manifest roots that prove it.
 
-    before: of the source before adaptation; empty when the disk was copied as it was.
+    before: of the source before adaptation; empty when the disk was copied as it was. sample: (chunks compared, chunks
+    with data) where the plan chose a sample; then nothing of `target` is known, and it is not proven.
     """
 
     label: str
@@ -61,6 +62,14 @@ class Disk:
     source: str = ""
     target: str = ""
     equal: bool = False
+    sample: tuple[int, int] | None = None
+
+    @property
+    def told(self) -> str:
+        """Its proof in words."""
+        if self.sample is not None:
+            return f"sampled: {self.sample[0]} of {self.sample[1]} chunks, none differs"
+        return "equal" if self.proven else "not proven"
 
     @property
     def proven(self) -> bool:
@@ -142,7 +151,9 @@ class Workload:
 
     @property
     def sound(self) -> bool:
-        return self.proven and all(check.ok for check in self.checks)
+        """Whether nothing is wrong as far as it was looked at: every disk is proven, or sampled as planned."""
+        looked = bool(self.disks) and all(disk.proven or disk.sample is not None for disk in self.disks)
+        return looked and all(check.ok for check in self.checks)
 
 
 @dataclass(frozen=True)
@@ -235,6 +246,9 @@ def _verdict(data: ReportData) -> tuple[str, str]:
     if any(finding.severity == "high" for finding in data.findings):
         return "bad", f"{len(moved)} of {len(moving)} moved – attention is needed"
     if moving and len(moved) == len(moving):
+        sampled = sum(disk.sample is not None for workload in moved for disk in workload.disks)
+        if sampled:
+            return "plain", f"Everything that was planned has moved; {_plural(sampled, 'disk')} only sampled"
         return "good", "Everything that was planned has moved, and every byte is proven"
     return "plain", f"{len(moved)} of {_plural(len(moving), 'workload')} moved so far"
 
@@ -340,7 +354,10 @@ def _row(index: int, workload: Workload) -> str:
     goes = workload.target_name if workload.status != "stays" else ""
     to = f'<br><span class="quiet">→ {_name(goes)}</span>' if goes else ""
     equal = sum(disk.proven for disk in workload.disks)
-    proof = _mark(workload.proven, f"{equal} of {len(workload.disks)} equal") if workload.disks else "–"
+    sampled = sum(disk.sample is not None for disk in workload.disks)
+    told = f"{equal} of {len(workload.disks)} equal" + (f", {sampled} sampled" if sampled else "")
+    plain = equal + sampled == len(workload.disks) and sampled > 0
+    proof = (_text(told) if plain else _mark(workload.proven, told)) if workload.disks else "–"
     good = sum(check.ok for check in workload.checks)
     checks = _mark(good == len(workload.checks), f"{good} of {len(workload.checks)}") if workload.checks else "–"
     disks = f"{len(workload.disks)} · {_text(size_text(workload.size))}" if workload.disks else "–"
@@ -416,7 +433,7 @@ def _disks(disks: Sequence[Disk]) -> str:
         f"<td class=num>{_text(rate_text(disk.size, disk.seconds))}</td>"
         + (f"<td>{_digest(disk.before)}</td>" if before else "")
         + f"<td>{_digest(disk.source)}</td><td>{_digest(disk.target)}</td>"
-        f"<td>{_mark(disk.proven, 'equal' if disk.proven else 'not proven')}</td></tr>"
+        f"<td>{_text(disk.told) if disk.sample else _mark(disk.proven, disk.told)}</td></tr>"
         for disk in disks
     )
     head = "".join(
@@ -513,5 +530,6 @@ def _proofs(data: ReportData) -> str:
         "<code>-e head=…</code> to learn as well whether records were cut off since.</p>"
         "<p>A disk counts as proven when the manifest of what was read at the source and that of what was read back "
         "from the target, by separate code, have the same root: BLAKE3 over the hashes of all 64&nbsp;KiB chunks. "
-        "Where a disk was adapted, the root before adaptation is the proof against the source.</p></section>"
+        "Where a disk was adapted, the root before adaptation is the proof against the source. Of a disk that the plan "
+        "has sampled, only chosen chunks were compared: it does not count as proven.</p></section>"
     )

@@ -90,7 +90,8 @@ class Control:
         http {status, minor, message, retry_after, headers, body} [METHOD path]; stall {stall} [METHOD path];
         cut [METHOD path]; expire [METHOD path]; hostile {how: bomb|external|huge|encoding|json|truncated};
         busy [kind name]; task_error {status, minor, message} [operationName]; cut_upload {after}, rate {mib_s},
-        corrupt_upload {offset} [transfer path]; cut_download {after}, corrupt_download {offset} [transfer path];
+        corrupt_upload {offset} [transfer path]; cut_download {after}, corrupt_download {offset}, whole_downloads
+        [path];
         job_exists, job_empty, job_fail [name of the job].
         """
         return dict(self.call("PUT", "/faults", faults))

@@ -381,7 +381,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             last = total - 1
             headers["Accept-Ranges"] = "bytes"
             asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            if asked:
+            if asked and not request.cloud.fault("whole_downloads", request.path):
                 first = int(asked[1])
                 last = min(int(asked[2] or last), last)
                 if first > last:

@@ -149,6 +149,63 @@ class Download(io.RawIOBase):
         return io.BufferedReader(self, size)
 
 
+class Ranges:
+    """A file that is read in places, by several threads if need be. size: its bytes, 0 where it cannot be.
+
+    Whether it can be is asked with a read of its first byte: a server may pass over `Range` and send all of it.
+    """
+
+    def __init__(self, session: Session, href: str, what: str, *, timeout: float = 120.0) -> None:
+        self._session = session
+        self._href = href
+        self._what = what
+        self._timeout = timeout
+        self.size = 0
+        self._again(0, 1)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes; goes on after a broken connection. Raises Unreachable."""
+        data = self._again(offset, length)
+        if data is None:
+            raise wire.not_understood(self._what, "it does not send parts of a file any more")
+        return data
+
+    def _again(self, offset: int, length: int) -> bytes | None:
+        for tries in range(TRIES + 1):
+            try:
+                return self._once(offset, length)
+            except CloudExitError as error:
+                if not error.retryable or tries == TRIES:
+                    raise
+            self._session.pace.sleep(min(30.0, 2.0**tries))
+        raise AssertionError("tries do not end")
+
+    def _once(self, offset: int, length: int) -> bytes | None:
+        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        with contextlib.closing(
+            self._session.stream(self._href, self._what, headers=headers, timeout=self._timeout)
+        ) as response:
+            if response.status_code == 200:
+                return None
+            if response.status_code != 206:
+                names = {key.lower(): value for key, value in response.headers.items()}
+                body = b"".join(piece for dummy, piece in zip(range(4), response.iter_content(1024), strict=False))
+                wire.judge(Answer(response.status_code, names, body, self._what))
+            found = _RANGE.match(response.headers.get("Content-Range", ""))
+            if not found or int(found[1]) != offset or found[3] == "*":
+                raise wire.not_understood(self._what, "it sends another part than was asked for")
+            if self.size and int(found[3]) != self.size:
+                raise wire.not_understood(self._what, f"it has {found[3]} bytes instead of {self.size}")
+            try:
+                data: bytes = response.raw.read(length, decode_content=False)
+            except Exception as error:  # of the library below requests, which has its own
+                raise Unreachable(self._what, cause=f"the connection broke ({error})", retryable=True) from error
+            if len(data) != length:
+                raise Unreachable(self._what, cause="the connection broke", retryable=True)
+            self.size = int(found[3])
+            return data
+
+
 class Package:
     """An open download: `fetch` a disk, then `close`. disks: in the order of their places in the machine.
 
@@ -187,6 +244,14 @@ class Package:
             raise NotFound(what, cause="the package has no file for it")
         href = self._base + urllib.parse.quote(disk.file, safe="-._~%")
         return Download(self.session, href, what, size=disk.file_bytes, timeout=timeout, guard=guard)
+
+    def ranges(self, disk: PackageDisk, *, timeout: float = 120.0) -> Ranges | None:
+        """A disk as a VMDK that is read in places; None where the server sends whole files only."""
+        if not disk.file:
+            return None
+        href = self._base + urllib.parse.quote(disk.file, safe="-._~%")
+        found = Ranges(self.session, href, f"cannot read disk {disk.place} of {self.name}", timeout=timeout)
+        return found if found.size else None
 
     def close(self) -> None:
         """Give the transfer space back. Never raises."""

@@ -96,6 +96,12 @@ def test_it_tells_what_is_waited_for_and_nothing_that_passes_in_a_moment(runs: R
     ]
 
 
+def test_it_tells_which_disks_were_only_sampled(runs: Runs) -> None:
+    disks = [{"index": 0, "proof": "full"}, {"index": 1, "proof": "sampled"}]
+    runs.run(done(result={"changed": True, "vm_ref": "vm-1", "disks": disks}))
+    assert runs.lines == ["web-1  all 0.0 GB are at the target and proven; disk 2 by a sample only"]
+
+
 def test_it_is_silent_when_asked(runs: Runs) -> None:
     runs.run(working(), done(), progress=False)
     assert runs.lines == []
@@ -154,12 +160,14 @@ def test_manifests_are_kept_as_evidence(runs: Runs, tmp_path: Path) -> None:
         "before-0.manifest": base64.b64encode(b"before").decode(),
         "source-0.manifest": base64.b64encode(b"same as target").decode(),
         "target-1.manifest": None,
+        "source-2.manifest": base64.b64encode(b"of a disk that was only sampled").decode(),
         "../../etc.manifest": base64.b64encode(b"hostile").decode(),
     }
     result = runs.run(done(manifests=manifests), evidence_dir=str(tmp_path))
     directory = tmp_path / "manifests" / "web-1"
     assert result["manifest_files"] == [
-        str(directory / name) for name in ("before-0.manifest", "moved-0.manifest", "moved-1.manifest")
+        str(directory / name)
+        for name in ("before-0.manifest", "sent-2.manifest", "moved-0.manifest", "moved-1.manifest")
     ]
     assert (directory / "moved-0.manifest").read_bytes() == b"moved"
     assert (directory / "moved-1.manifest").read_bytes() == b"fetched /r/target-1.manifest"
@@ -167,4 +175,5 @@ def test_manifests_are_kept_as_evidence(runs: Runs, tmp_path: Path) -> None:
         "before-0.manifest",
         "moved-0.manifest",
         "moved-1.manifest",
+        "sent-2.manifest",
     ]

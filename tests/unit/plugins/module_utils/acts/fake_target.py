@@ -16,6 +16,17 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.tra
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, Unreachable
 
 
+class Places:
+    """A stream that is read in places."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+
 class FakeLease:
     def __init__(self, target: FakeTarget, ref: str) -> None:
         self.target = target
@@ -32,6 +43,9 @@ class FakeLease:
     @contextmanager
     def fetch(self, index: int) -> Iterator[Any]:
         yield self.target.get(index)
+
+    def ranged(self, index: int) -> Places | None:
+        return Places(self.target.get(index).getvalue()) if self.target.in_places else None
 
     def complete(self) -> str:
         assert not self.ended
@@ -56,6 +70,7 @@ class FakeTarget:
         self.fail: Callable[[str], None] = lambda call: None
         self.wants_length = False
         self.sized = False
+        self.in_places = False
         self.announced: dict[int, int] = {}
         self.lengths: list[int | None] = []
         self.corrupt: set[int] = set()

@@ -122,6 +122,32 @@ def test_equal_is_not_believed_where_the_roots_differ(tmp_path: Path) -> None:
     assert report.gather(str(folder), str(file)).workloads[0].status == "under_way"
 
 
+def test_a_sampled_disk_never_counts_as_equal(tmp_path: Path) -> None:
+    """The workload has moved, and the page says of it what is known and what is not."""
+    results = samples.moved(1)
+    disk = results[3]["disks"][1]
+    disk |= {"manifest_target": "", "equal": False, "proof": "sampled", "sample": {"read": 8192, "chunks": 163840}}
+    ledger = str(tmp_path / "ledger.jsonl")
+    acts = [evidence.Act(result["name"], True, result=result) for result in results]
+    evidence.record(ledger, "acme", "web-1", acts)
+    data = report.gather(str(tmp_path))
+    (workload,) = data.workloads
+    assert (workload.status, workload.proven) == ("moved", False)
+    (finding,) = [one for one in data.findings if "sampled" in one.text]
+    assert finding.severity == "medium" and "8192 of 163840 chunks" in finding.text
+    page = Page(report.build(str(tmp_path)))
+    assert "Everything that was planned has moved; 1 disk only sampled" in page.text
+    assert "1 of 2 equal, 1 sampled" in page.text and "sampled: 8192 of 163840 chunks, none differs" in page.text
+    assert "every byte is proven" not in page.text
+
+    # what a record says beside two roots that differ is not believed
+    disk |= {"manifest_target": samples.root("something else")}
+    other = tmp_path / "other"
+    acts = [evidence.Act(result["name"], True, result=result) for result in results]
+    evidence.record(str(other / "ledger.jsonl"), "acme", "web-1", acts)
+    assert report.gather(str(other)).workloads[0].status == "under_way"
+
+
 def test_rolled_back_and_failed(tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger.jsonl")
     acts = [evidence.Act(result["name"], True, result=result) for result in samples.moved(1)]

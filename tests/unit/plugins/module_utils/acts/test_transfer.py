@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import transfer
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.job import Record
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk import vmdk_sample
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pipeline import hash_source
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.reader import open_source
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError, Conflict
@@ -88,6 +89,66 @@ def test_the_proof_is_on_the_machine_too(work: transfer.Pass, record: Record, tm
     assert [(d["volume"], d["bytes"], d["manifest_target"]) for d in again["disks"]] == [
         (d["volume"], d["bytes"], d["manifest_target"]) for d in first["disks"]
     ]
+
+
+@pytest.fixture
+def sampling(work: transfer.Pass, monkeypatch: pytest.MonkeyPatch) -> transfer.Pass:
+    """The second disk (16 chunks with data) is only sampled: 3 of them, and the first and last of the disk."""
+    monkeypatch.setattr(vmdk_sample, "SIZE", 3)
+    monkeypatch.setattr(vmdk_sample, "EDGE", 1)
+    return replace(work, disks=[work.disks[0], replace(work.disks[1], sampled=True)])
+
+
+def test_a_sample_is_told_as_a_sample(sampling: transfer.Pass, record: Record, tmp_path: Path) -> None:
+    target = FakeTarget()
+    target.in_places = True
+    first, second = run(sampling, target, record)["disks"]
+    assert first["proof"] == "full" and first["equal"] and "sample" not in first
+    assert (second["proof"], second["equal"], second["manifest_target"]) == ("sampled", False, "")
+    assert second["manifest_source"] == expected(sampling)[1]
+    read = second["sample"]["read"]
+    assert read in (3, 4) and second["sample"]["chunks"] == 16
+    assert second["sample"]["finds_one"] == round(read / 16, 6)
+    assert second["sample"]["finds_one_in_1000"] == round(1 - 0.999**read, 6)
+    assert not (record.path / "target-1.manifest").exists() and (record.path / "target-0.manifest").exists()
+    # that is on the machine too, for whoever comes from elsewhere
+    assert target.machine is not None and target.machine.marks["sample.1"] == f"{read}/16"
+    other = Record(tmp_path / "elsewhere", "job")
+    other.claim()
+    again = run(replace(sampling, disks=[]), target, other)["disks"]
+    for key in ("proof", "equal", "manifest_source", "manifest_target"):
+        assert [disk[key] for disk in again] == [disk[key] for disk in (first, second)]
+    assert again[1]["sample"] == second["sample"]
+
+
+def test_a_sample_finds_what_is_in_it(sampling: transfer.Pass, record: Record) -> None:
+    target = FakeTarget()
+    target.in_places = True
+    target.corrupt = {1}
+    text = r"disk 2 \(volume volume-1\): [34] of the [34] chunks that were looked at differ, the first are 0, "
+    with pytest.raises(CloudExitError, match=text):
+        run(sampling, target, record)
+    assert target.machine is not None and target.machine.state == "imported" and target.leases == []
+
+
+@pytest.mark.parametrize("why", ["not in places", "small", "the manifest is elsewhere"])
+def test_where_a_sample_cannot_be_all_is_read_back(
+    sampling: transfer.Pass, record: Record, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    target = FakeTarget()
+    target.in_places = why != "not in places"
+    if why == "small":
+        monkeypatch.setattr(vmdk_sample, "SIZE", 16)
+    if why == "the manifest is elsewhere":
+        target.fail = cut(when="open_export", times=9)
+        with pytest.raises(CloudExitError):
+            run(sampling, target, record)
+        target.fail = lambda call: None
+        (record.path / "source-1.manifest").unlink()
+    second = run(sampling, target, record)["disks"][1]
+    assert (second["proof"], second["equal"]) == ("full", True)
+    assert target.machine is not None and "sample.1" not in target.machine.marks
+    assert "is read back as a whole" in (record.path / "log").read_text()
 
 
 def test_bytes_that_come_back_different_are_named(work: transfer.Pass, record: Record) -> None:

@@ -161,10 +161,10 @@ def read(path: str) -> list[dict[str, Any]]:
 
 
 def _hashes(value: Any, path: str) -> Iterator[str]:
-    """Where in a value a key is called `hash`."""
+    """Where in a value a key is called `hash`, or looks like that in a line (`…"hash`)."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if name == "hash":
+            if name == "hash" or str(name).endswith('"hash'):
                 yield f"{path}.{name}"
             yield from _hashes(inner, f"{path}.{name}")
     elif isinstance(value, (list, tuple)):

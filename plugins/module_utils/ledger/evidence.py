@@ -10,6 +10,7 @@ The evidence directory:
     workloads/<key>.json     the latest result of each act of a workload, and what the plan says of it; for the report
     tenant.json              the same of acts that are about no single workload
     manifests/               chunk hashes of the disks, as the passes wrote them
+    heads/                   how far the chain was, signed (see heads)
 """
 
 from __future__ import annotations
@@ -195,15 +196,15 @@ def digests(value: Any) -> dict[str, str]:
     return {path: text for path, key, text in _texts(value, "") if _DIGEST.fullmatch(text)}
 
 
-def write_atomic(path: str, text: str, mode: int = 0o600) -> None:
+def write_atomic(path: str, content: str | bytes, mode: int = 0o600) -> None:
     """Put a file in place whole or not at all. Raises CloudExitError."""
     folder = os.path.dirname(os.path.abspath(path))
     part = ""
     try:
         os.makedirs(folder, exist_ok=True)
         descriptor, part = tempfile.mkstemp(prefix=".part-", dir=folder)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content if isinstance(content, bytes) else content.encode("utf-8"))
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(part, mode)
@@ -259,6 +260,17 @@ def _recorded_acts(path: str, tenant: str, workload: str) -> set[str]:
     return {r["act"] for r in chain.read(path) if (r["tenant"], r["workload"]) == (tenant, workload)}
 
 
+def read_bytes(path: str) -> bytes | None:
+    """The content of a file, None when there is none. Raises CloudExitError."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CloudExitError(f"Could not read {path}", cause=error.strerror or str(error)) from error
+
+
 def read_text(path: str) -> str:
     """The text of a file, empty when there is none. Raises CloudExitError."""
     try:
@@ -307,7 +319,7 @@ def _clean_mapping(value: Mapping[Any, Any], depth: int) -> Any:
             continue
         if key == "failed" and not failed:
             continue
-        key = "hash_" if key == "hash" else key  # only a record itself has one (chain)
+        key += "_" if key == "hash" or key.endswith('"hash') else ""  # only a record itself has one (chain)
         kept[key] = HIDDEN if _secret_key(key) and item not in (None, "", False, True) else _clean(item, depth + 1)
     return kept
 

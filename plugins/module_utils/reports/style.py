@@ -184,3 +184,42 @@ footer{color:var(--soft);font-size:13px;padding:0 4px}
 tr,.rules>li{break-inside:avoid}
 thead{display:table-header-group}h2,h3{break-after:avoid}main.wide{max-width:none}@page{margin:14mm}}
 """
+
+CERTIFIED = """
+:root{color-scheme:light;--ink:#16202e;--soft:#5a6675;--line:#c9d1db;--gold:#8a6d2b;--warn:#8a5a00}
+*{box-sizing:border-box}
+body{margin:0;background:#eceff3;color:var(--ink);font:15px/1.5 Georgia,"Times New Roman","DejaVu Serif",serif}
+.certificate{max-width:210mm;margin:0 auto;padding:24px 12px}
+.sheet,.annex{background:#fff;margin:0 0 20px}
+.sheet{position:relative;padding:16mm 18mm 12mm;text-align:center;border:1px solid var(--gold);outline:3px double
+var(--gold);outline-offset:-4mm;min-height:262mm;display:flex;flex-direction:column}
+.seal{width:104px;height:104px;color:var(--gold);margin:4mm auto 2mm;display:block}
+.over{letter-spacing:.14em;color:var(--soft);font-size:12px;margin:0}
+h1{font-size:38px;line-height:1.15;font-weight:400;margin:2mm 0 4mm;letter-spacing:.01em}
+.tenant{font-size:26px;font-style:italic;margin:0;overflow-wrap:anywhere}
+.place{color:var(--soft);margin:0 0 4mm;overflow-wrap:anywhere}
+.said{max-width:150mm;margin:0 auto 4mm;text-wrap:pretty}
+.sum{font-size:22px;margin:0 0 3mm}.sum strong{font-weight:600}.sum span{color:var(--soft)}
+table{border-collapse:collapse;width:100%;font-size:13px;text-align:left;margin:0 0 4mm}
+th{font-weight:600;color:var(--soft);border-bottom:1.5px solid var(--gold);padding:3px 8px 3px 0;vertical-align:bottom}
+td{border-bottom:1px solid var(--line);padding:4px 8px 4px 0;vertical-align:top;overflow-wrap:anywhere}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(62mm,1fr));gap:2mm 6mm;text-align:left;margin:2mm 0}
+.facts div{border-bottom:1px solid var(--line);padding:0 0 1mm;min-width:0}
+dt{color:var(--soft);font-size:12px}dd{margin:0;overflow-wrap:anywhere}
+.people{margin-top:auto;padding-top:4mm}
+code,pre{font:11px/1.4 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;overflow-wrap:anywhere}
+pre{white-space:pre-wrap;border:1px solid var(--line);padding:6px 10px}
+small{font-size:11px;color:var(--soft)}
+footer{color:var(--soft);font-size:12px;margin-top:4mm}footer p{margin:0}
+.annex{padding:12mm 14mm}
+h2{font-size:21px;font-weight:400;margin:0 0 4mm;border-bottom:1px solid var(--gold);padding-bottom:1mm}
+h3{font-size:15px;margin:4mm 0 2mm}
+blockquote{margin:2mm 0 4mm;padding:0 0 0 6mm;border-left:2px solid var(--gold);white-space:pre-line}
+b.sampled{color:var(--warn)}
+@media (max-width:640px){.sheet{padding:24px;min-height:0}.annex{padding:20px 16px}h1{font-size:28px}}
+@page{size:A4;margin:12mm}
+@media print{body{background:#fff;font-size:12px;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+.certificate{max-width:none;padding:0}.sheet{min-height:271mm;break-after:page;margin:0}
+.annex{padding:0;margin:0 0 8mm}tr,.facts div{break-inside:avoid}thead{display:table-header-group}
+h2,h3{break-after:avoid}table{font-size:10.5px}code,pre{font-size:9px}}
+"""

@@ -236,7 +236,7 @@ def test_the_command(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_key_but_the_records_own_is_called_hash(ledger: Path) -> None:
     before = ledger.read_bytes()
-    for place in ({"ids": {"hash": "x"}}, {"digests": {"hash": "x"}}, {"result": {"disks": [{"of": {"hash": 1}}]}}):
+    for place in ({"ids": {"hash": "x"}}, {"digests": {"hash": "x"}}, {"result": {"disks": [{"of": {'a"hash': 1}}]}}):
         with pytest.raises(InvalidInput, match="may not be called hash"):
             chain.append(str(ledger), [chain.Entry("acme", "web-1", "act", **place)])
     assert ledger.read_bytes() == before

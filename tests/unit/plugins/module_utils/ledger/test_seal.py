@@ -29,19 +29,6 @@ NOW = datetime(2026, 2, 1, 12, tzinfo=timezone.utc)
 ALICE, BOB, EVE = NAMES
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> People:
-    return People(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def people(keys: People, tmp_path: Path) -> People:
-    """The keys of all, in a folder of this test."""
-    for path in keys.folder.iterdir():
-        shutil.copy(path, tmp_path / path.name)
-    return People(tmp_path)
-
-
 @dataclass
 class Case:
     people: People

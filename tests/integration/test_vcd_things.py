@@ -103,3 +103,16 @@ def test_things_come_and_go(playbook: Playbook, director: Director, tmp_path: Pa
             assert done.changed == changed, done.output
             director.control.settle()
             assert bool(director.writes()) == (changed > 0 and not check), director.writes()
+
+
+def test_the_first_contact_only_reads_and_needs_no_plan(playbook: Playbook, director: Director, tmp_path: Path) -> None:
+    director.machine("web-1", "server-1")
+    director.control.forget()
+    extra = {"prepare_target": {**director.login, "core_api": director.url}}
+    played = playbook("prepare", "--tags", "probe", extra=extra).ok()
+    assert director.writes() == [], "nothing but log-ins and reading calls"
+    assert "yes  download: web-1 may be downloaded." in played.output and seed.PASSWORD not in played.output
+    rows = json.loads((tmp_path / f"{seed.ORG}.probes.json").read_text())
+    assert {one["probe"] for one in rows} >= {"versions", "rights", "storage", "load_balancing", "t0", "jobs"}
+    assert playbook("prepare", "--tags", "probe", extra=extra).ok().recap["localhost"].changed == 0
+    assert "Give the plan as inventory" in playbook("prepare", extra=extra).output, "all else needs one"

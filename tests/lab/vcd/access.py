@@ -89,6 +89,42 @@ def current(request: Request, which: str) -> Answer:
     return json_answer(_session_body(request, request.cloud.table("session")[request.token]))
 
 
+RIGHTS = {
+    "vApp Template / Media: Create / Upload": "catalog.upload",
+    "Catalog: Create / Delete a Catalog": "catalog.create",
+    "vApp: Create / Reconfigure": "vapp.create",
+    "vApp: Delete": "vapp.delete",
+    "vApp: Download": "vapp.download",
+    "vApp: Edit VM CPU": "vm.edit",
+    "vApp: Edit VM Memory": "vm.edit",
+    "vApp: Edit VM Hard Disk": "vm.edit",
+    "vApp: Edit VM Network": "vm.edit",
+    "vApp: Edit VM Properties": "vm.edit",
+    "vApp: VM Boot Options": "vm.edit",
+    "vApp: Power Operations": "vm.power",
+    "Organization vDC Network: Edit Properties": "network.edit",
+    "Organization vDC Network: View Properties": "",
+    "Organization vDC Gateway: Configure Firewall": "edge.firewall",
+    "Organization vDC Gateway: Configure NAT": "edge.nat",
+    "Organization vDC Gateway: Configure Static Routing": "edge.routes",
+    "Organization vDC Gateway: Configure Load Balancer": "edge.loadbalancer",
+    "Organization vDC Distributed Firewall: Configure Rules": "edge.firewall",
+    "VDC Group: Configure": "group.edit",
+    "API Tokens: Manage": "token.edit",
+}
+"""Rights as Cloud Director names them, and what they are called here ("": everybody has it)."""
+
+
+@route("GET", "/cloudapi/1.0.0/roles/{ident}/rights")
+def role_rights(request: Request, ident: str) -> Answer:
+    from .network import listed
+
+    if ident != f"urn:vcloud:role:{request.user['uid']}":
+        raise ApiError(403, "This role cannot be read.")
+    have = [name for name, ours in RIGHTS.items() if not ours or request.may(ours)]
+    return listed(request, [{"name": name, "id": f"urn:vcloud:right:{n}"} for n, name in enumerate(have)])
+
+
 @route("POST", "/oauth/tenant/{org}/{what:token|register}", "login")
 def oauth(request: Request, org: str, what: str) -> Answer:
     request.area = "open"

@@ -119,6 +119,11 @@ class Orange:
         self._until = 0.0
         self._closed = False
 
+    @property
+    def old(self) -> bool:
+        """Whether the older form is spoken, with the session of Cloud Director."""
+        return self._session is not None
+
     def __repr__(self) -> str:
         return f"Orange({self.org}, {self.wire.host})"
 
@@ -174,7 +179,7 @@ class Orange:
 
         429 and 503 are waited for as they ask; a connection that broke is tried again for what changes nothing twice.
         """
-        old = self._session is not None
+        old = self.old
         prefix = (OLD_JOBS if old else NEW_JOBS) if jobs else (OLD if old else NEW)
         data = wire.dump_json(body) if body is not None else None
         headers = {"Accept": f"application/json;version={OLD_VERSION}" if old else "application/json"}

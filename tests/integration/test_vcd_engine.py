@@ -525,20 +525,26 @@ def test_a_vdc_gets_a_group_its_edge_and_a_distributed_firewall(lab: Lab, sessio
 def test_load_balancers(lab: Lab, session: Session) -> None:
     front(session)
     edge = network.edge(session, EDGE)
-    if not balancer.enabled(session, edge.id):
+    if not balancer.state(session, edge.id).enabled:
         pytest.fail("the lab's edge has no load balancing")
     members = (balancer.Member("10.1.0.10", 80), balancer.Member("10.1.0.11", 80, 2))
     wanted = [balancer.pool(balancer.Pool("web", members, monitors=("TCP",)), edge.id)]
+
+    def made(kind: objects.Kind, asked: list[objects.Wanted]) -> objects.ChangeSet:
+        changes = objects.plan(kind, balancer.there(session, kind, edge.id), asked, "acme", remove=True)
+        objects.apply(session, kind, changes)
+        return changes
+
     for number in (1, 0):
-        assert len(balancer.apply(session, edge.id, balancer.POOLS, wanted, "acme").changes) == number
+        assert len(made(balancer.POOLS, wanted).changes) == number
     pools = {one["name"]: one["id"] for one in balancer.there(session, balancer.POOLS, edge.id)}
-    engines = next(iter(balancer.engine_groups(session, edge.id).values()))
+    engines = balancer.state(session, edge.id).engines[0].id
     one = balancer.VirtualService("web", "10.1.0.5", ((80, 80),), pools["web"], engines)
     for number in (1, 0):
         asked = [balancer.service(one, edge.id)]
-        assert len(balancer.apply(session, edge.id, balancer.SERVICES_OF, asked, "acme").changes) == number
+        assert len(made(balancer.SERVICES_OF, asked).changes) == number
     for kind in (balancer.SERVICES_OF, balancer.POOLS):
-        balancer.apply(session, edge.id, kind, [], "acme", remove=True)
+        made(kind, [])
         assert balancer.there(session, kind, edge.id) == []
 
 

@@ -74,6 +74,15 @@ class Cloud:
             [one for one in gateway[kind] if str(one["name"]).startswith("theirs")] for kind in ("firewall", "nat")
         ), sorted(groups, key=lambda one: str(one["name"]))
 
+    def balanced(self, public: str = "198.51.100.250", **changed: Any) -> None:
+        """Have a plan of the tenant with a load balancer, with a public address."""
+        floating = e.FloatingIp("fip-9", "203.0.113.9", port_id="vip", fixed_address=tenant.VIP)
+        read = tenant.estate(
+            resources=tenant.balancer(**changed), floating_ips=[*tenant.estate().floating_ips, floating]
+        )
+        edge = plans.Edge(name=tenant.EDGE, public={**tenant.PUBLIC, "203.0.113.9": public}, outbound=tenant.OUTBOUND)
+        tenant.write(self.folder, read, tenant.plan(read, edge=edge))
+
     def passes(self, source: str, public: str, port: int) -> bool:
         """Whether a packet from outside reaches the machine 10.1.0.10, once it is there."""
         lab = self.server.cloud
@@ -380,3 +389,56 @@ def test_addresses_come_from_dhcp_as_before(cloud: Cloud, session: client.Sessio
     front = next(row for row in cloud.control.table("network").values() if row["name"] == "front")
     assert not front["dhcp"]["enabled"] and front["bindings"] == [], "what the source has no more goes"
     assert not acts.prepare(session, cloud.design()).changes
+
+
+def test_load_balancers(cloud: Cloud, session: client.Session) -> None:
+    cloud.balanced()
+    would = acts.prepare(session, cloud.design(), dry_run=True)
+    assert cloud.writes() == []
+    did = acts.prepare(session, cloud.design())
+    assert [str(one) for one in would.changes.changes] == [str(one) for one in did.changes.changes]
+    assert would.after == did.after and not did.deviations, "the groups let anybody come to port 80"
+    lines = "\n".join(did.after)
+    assert "pool 10.1.0.10:80 1, 10.1.0.11:80 2 (consistent_hash, HTTP)  [cloudexit-acme-lb-shop-po1]" in lines
+    assert "load balancer HTTP 10.1.0.5:80  [cloudexit-acme-lb-shop-80-li80]" in lines
+    assert not acts.prepare(session, cloud.design()).changes and acts.verify(session, cloud.design()).verdict.equal
+    assert cloud.passes("203.0.113.99", "198.51.100.250", 80), "by NAT, the edge, the load balancer, and to a member"
+    assert cloud.passes("203.0.113.99", "198.51.100.250", 8443)
+    assert not cloud.passes("203.0.113.99", "198.51.100.250", 22)
+    service = next(iter(cloud.control.table("loadBalancerVirtualService").values()))
+    cloud.control.patch("loadBalancerVirtualService", service["id"], enabled=False)
+    with pytest.raises(Conflict, match=f"virtual service {service['name']} was edited by somebody"):
+        acts.prepare(session, cloud.design())
+    cloud.plan()
+    gone = {str(one) for one in acts.prepare(session, cloud.design(), overwrite=True).changes.changes}
+    assert {"delete pool cloudexit-acme-lb-shop-po1", f"delete virtual service {service['name']}"} <= gone
+    assert not cloud.control.table("loadBalancerPool") and not cloud.control.table("loadBalancerVirtualService")
+    assert not acts.prepare(session, cloud.design()).changes
+
+
+def test_what_members_let_pass_from_engines_only_must_be_agreed_to(cloud: Cloud, session: client.Session) -> None:
+    inner = [
+        replace(one, properties={**one.properties, "protocol_port": 8080}) for one in tenant.balancer()["lb_members"]
+    ]
+    cloud.balanced(lb_members=inner)
+    with pytest.raises(InvalidInput, match=r"192.168.255.0/25 → 10.1.0.10, 10.1.0.11: tcp 8080 passes besides") as told:
+        acts.prepare(session, cloud.design())
+    (identity,) = [one.path.partition(": ")[2] for one in told.value.problems]
+    plan, read = acts.read_files(str(cloud.folder / "acme.plan.yml"))
+    tenant.write(cloud.folder, read, replace(plan, edge=replace(plan.edge, accepted=[identity])))
+    assert acts.prepare(session, cloud.design()).verdict.equal
+    assert cloud.passes("203.0.113.99", "198.51.100.250", 80)
+    assert not cloud.passes("203.0.113.99", "198.51.100.10", 8080), "nobody else comes to that port"
+
+
+def test_an_edge_without_load_balancing(cloud: Cloud, session: client.Session) -> None:
+    cloud.balanced()
+    cloud.control.patch("gateway", cloud.edge, alb=False)
+    with pytest.raises(InvalidInput, match=r"has no load balancing, which 1 pools need; ask Orange to switch it on"):
+        acts.prepare(session, cloud.design())
+    plan, read = acts.read_files(str(cloud.folder / "acme.plan.yml"))
+    public = {key: value for key, value in plan.edge.public.items() if key != "203.0.113.9"}
+    left = {"load_balancers": {"lb1": plans.Object(decision="leave")}}
+    tenant.write(cloud.folder, read, replace(plan, objects=left, edge=replace(plan.edge, public=public)))
+    found = acts.prepare(session, cloud.design())
+    assert found.verdict.equal and "The plan decides: leave." in [one.seen for one in found.findings]

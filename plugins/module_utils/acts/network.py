@@ -23,17 +23,25 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
+    Conflict,
     InvalidInput,
     Problem,
     Refused,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import (
+    balancing,
     equivalence,
     firewall,
     nat,
     networks,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import network, objects, org, wire
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import (
+    balancer,
+    network,
+    objects,
+    org,
+    wire,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.changes import Change, ChangeSet
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.client import Session
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Json
@@ -50,6 +58,7 @@ class Design:
     nets: tuple[networks.Net, ...]
     source: model.SourceFirewall
     nat: nat.NatTranslation
+    balancing: balancing.Balancing
     findings: tuple[estates.Finding, ...]
 
     @property
@@ -93,23 +102,26 @@ def design(plan: plans.Plan, estate: estates.Estate) -> Design:
     used = {nic.network for workload in moving for nic in workload.nics}
     public = {old: new for old, new in plan.edge.public.items() if new}
     source, findings = firewall.read_source(estate, networks=used, servers=servers)
+    prefix = f"cloudexit-{names.slug(plan.tenant.name)}"
+    balanced = balancing.translate_balancers(plan, estate, prefix=prefix, networks=used, public=public)
     translated = nat.translate_nat(
         _moving_addresses(estate, servers),
-        prefix=f"cloudexit-{names.slug(plan.tenant.name)}",
+        prefix=prefix,
         public=public,
         outbound=plan.edge.outbound,
         networks=used,
+        vips=balanced.vips,
     )
-    nets = networks.translate_networks(plan, estate, prefix=f"cloudexit-{names.slug(plan.tenant.name)}", used=used)
+    nets = networks.translate_networks(plan, estate, prefix=prefix, used=used)
     problems = list(nets.problems)
-    findings += [*nets.findings, *translated.findings]
+    findings += [*nets.findings, *translated.findings, *balanced.findings]
     for one in findings:
         if one.severity == "blocker":
             subject = f"{one.subject.kind} {names.printable(one.subject.name)} ({one.subject.id})"
             problems.append(Problem(subject, f"{one.seen} {one.action}"))
     if problems:
         raise InvalidInput(what, problems)
-    return Design(plan, nets.nets, firewall.renumbered(source, public), translated, tuple(findings))
+    return Design(plan, nets.nets, firewall.renumbered(source, public), translated, balanced, tuple(findings))
 
 
 def _moving_addresses(estate: estates.Estate, servers: set[str]) -> estates.Estate:
@@ -141,6 +153,8 @@ class Site:
     """The VDC of the machines (URN)."""
     lacks_group: bool
     """Whether the data center group is yet to be made; networks, sets and rules will be its."""
+    balancer: balancer.Balancing
+    """Load balancing of the edge."""
     things: Mapping[Thing, objects.Shown] = field(default_factory=dict)
     """What is ours of DHCP, routes and load balancers, as it is."""
 
@@ -197,7 +211,8 @@ def survey(session: Session, wanted: Design) -> Site:
     place = network.place_of(session, gateway)
     rows = network.networks(session)
     vdc = org.vdc(session, plan.target.vdc).urn
-    problems = _misfits(session, wanted, gateway, rows, vdc)
+    alb = _balancing(session, wanted, gateway)
+    problems = [*_misfits(session, wanted, gateway, rows, vdc), *_misfits_of_balancers(wanted, gateway, alb)]
     if problems:
         raise InvalidInput("The target is not as the plan says", problems)
     inside = sorted({*_inside(rows, gateway.id), *(one for net in wanted.nets if net.routed for one in net.cidrs)})
@@ -216,7 +231,13 @@ def survey(session: Session, wanted: Design) -> Site:
         icmp=plan.edge.icmp,
     )
     target = replace(made.target, profiles=[*made.target.profiles, *wanted.nat.profiles], nat=wanted.nat.rules)
-    site = Site(gateway, place, rows, inside, now, target, made.deviations, vdc, lacks_group)
+    deviations = list(made.deviations)
+    if wanted.balancing.pools:
+        more = balancing.opened(target, wanted.balancing, prefix=wanted.prefix, engines=alb.network)
+        target = more.target
+        met = equivalence.compare(wanted.source, target, accepted=[*deviations, *more.deviations]).accepted
+        deviations += [one for one in more.deviations if one.id in met]  # the others passed at the source too
+    site = Site(gateway, place, rows, inside, now, target, deviations, vdc, lacks_group, alb)
     return replace(site, things=_things(session, wanted, site))
 
 
@@ -253,6 +274,32 @@ def _misfits(
         elif net.routed and network.NETWORKS.shown(row)["edge"] != gateway.id:
             found.append(Problem("networks", f"{net.name} is there already and is not behind {gateway.name}"))
     return found
+
+
+def _balancing(session: Session, wanted: Design, gateway: network.EdgeGateway) -> balancer.Balancing:
+    """Load balancing of the edge. Who may not see it has none, unless the tenant needs it."""
+    try:
+        return balancer.state(session, gateway.id)
+    except Refused:
+        if wanted.balancing.pools:
+            raise
+        return balancer.Balancing(False)
+
+
+def _misfits_of_balancers(wanted: Design, gateway: network.EdgeGateway, alb: balancer.Balancing) -> list[Problem]:
+    made = wanted.balancing
+    if not made.pools:
+        return []
+    way = "or decide otherwise about the load balancers, in objects of the plan (leave, recreate)"
+    if not alb.enabled:
+        text = f"{gateway.name} has no load balancing, which {len(made.pools)} pools need; ask Orange to switch it on"
+        return [Problem("edge.name", f"{text}, {way}")]
+    if made.services and not alb.engines:
+        return [Problem("edge.name", f"no engine group is assigned to {gateway.name}; ask Orange for one, {way}")]
+    if made.services and alb.network == "":
+        text = f"the service network of the load balancing of {gateway.name} is not told, so no rule can let it pass"
+        return [Problem("edge.name", f"{text}; ask Orange, {way}")]
+    return []
 
 
 def _inside(rows: Sequence[Json], edge: str) -> list[str]:
@@ -343,6 +390,86 @@ def _on_edge(session: Session, wanted: Design, site: Site, profiles: Mapping[str
     ]
 
 
+def _pools(session: Session, wanted: Design, site: Site) -> _Part:
+    asked = []
+    for one in wanted.balancing.pools:
+        members = tuple(balancer.Member(m.address, m.port, m.ratio, m.enabled) for m in one.members)
+        pool = balancer.Pool(
+            one.name,
+            members,
+            one.port,
+            one.algorithm,
+            one.monitors,
+            one.persistence,
+            one.persistence_value,
+            one.enabled,
+        )
+        asked.append(balancer.pool(pool, site.place.edge, description=one.description))
+    return _Part(balancer.POOLS, _rows(session, site, balancer.POOLS), asked)
+
+
+def _rows(session: Session, site: Site, kind: objects.Kind) -> list[Json]:
+    return balancer.there(session, kind, site.place.edge) if site.balancer.enabled else []
+
+
+def _services(session: Session, wanted: Design, site: Site, pools: Mapping[str, str]) -> _Part:
+    """pools: {name: id}; one that is not there yet is called by its name.
+
+    A service stays in its engine group; a new one goes to the first that has room.
+    """
+    rows = _rows(session, site, balancer.SERVICES_OF)
+    at = {
+        wire.string(row.get("name")): wire.ref(row.get("serviceEngineGroupRef"))[0]
+        for row in rows
+        if objects.is_of(row, wanted.owner)
+    }
+    room = {one.id: one.room for one in site.balancer.engines}
+    asked = []
+    for one in wanted.balancing.services:
+        engines = at.get(one.name) or next((key for key, left in room.items() if left > 0), "")
+        if not engines:
+            known = ", ".join(group.name for group in site.balancer.engines)
+            raise Refused(
+                f"the edge {site.gateway.name} cannot have the load balancer {one.name}",
+                cause=f"its engine groups take no more virtual services ({known})",
+                hint="Nothing was changed. Order more at Orange, or decide otherwise about some in the plan (objects).",
+            )
+        if one.name not in at:
+            room[engines] -= 1
+        service = balancer.VirtualService(
+            one.name,
+            one.address,
+            ((one.port, one.port),),
+            pools.get(one.pool, one.pool),
+            engines,
+            kind=one.kind,
+            enabled=one.enabled,
+        )
+        asked.append(balancer.service(service, site.place.edge, description=one.description))
+    return _Part(balancer.SERVICES_OF, rows, asked)
+
+
+def _split(changes: ChangeSet) -> tuple[ChangeSet, ChangeSet]:
+    """What is made or changed, and what goes."""
+    gone = tuple(one for one in changes.changes if one.action == "delete")
+    return ChangeSet(tuple(one for one in changes.changes if one not in gone), changes.conflicts), ChangeSet(gone)
+
+
+def _balancers(session: Session, wanted: Design, site: Site, *, overwrite: bool, dry_run: bool) -> ChangeSet:
+    """Have pools, then the services before them; pools that nobody wants go when no service has them any more."""
+    pools = _pools(session, wanted, site)
+    made, gone = _split(pools.plan(wanted.owner, overwrite=overwrite))
+    ids = {wire.string(row.get("name")): wire.string(row.get("id")) for row in pools.rows}
+    if not dry_run:
+        ids |= {name: one for name, one in objects.apply(session, pools.kind, made).items() if one}
+    services = _services(session, wanted, site, ids)
+    changes = services.plan(wanted.owner, overwrite=overwrite)
+    if not dry_run:
+        objects.apply(session, services.kind, changes)
+        objects.apply(session, pools.kind, gone)
+    return made + changes + gone
+
+
 def _things(session: Session, wanted: Design, site: Site) -> dict[Thing, objects.Shown]:
     """What is ours of the kinds that are not in the model of a firewall, as it is."""
     found: dict[Thing, objects.Shown] = {}
@@ -352,6 +479,7 @@ def _things(session: Session, wanted: Design, site: Site) -> dict[Thing, objects
         found["dhcp", served.net.name] = shown
         parts.append(served.bindings)
     parts.append(_Part(network.route_kind(site.place.edge), network.routes(session, site.place.edge), []))
+    parts += [_Part(kind, _rows(session, site, kind), []) for kind in (balancer.POOLS, balancer.SERVICES_OF)]
     for part in parts:
         for row in part.rows:
             if objects.is_of(row, wanted.owner):
@@ -380,6 +508,7 @@ def planned(session: Session, wanted: Design, site: Site, *, overwrite: bool = F
         rules = replace(rules, distributed=None)
     first = wanted.plan.edge.rules == "first"
     total += network.apply_firewall(session, place, rules, owner, overwrite=overwrite, dry_run=True, first=first)
+    total += _balancers(session, wanted, site, overwrite=overwrite, dry_run=True)
     for part in _on_edge(session, wanted, replace(site, wanted=rules), _ids(site.now.profiles)):
         total += part.plan(owner, overwrite=overwrite)
     return total
@@ -413,13 +542,20 @@ def apply(session: Session, wanted: Design, site: Site, *, overwrite: bool = Fal
         objects.apply(session, network.NETWORKS, nets)
         for served in _served(session, wanted, site, network.networks(session)):
             kind, bound = served.bindings.kind, served.bindings.plan(owner, overwrite=overwrite)
-            gone = tuple(one for one in bound.changes if one.action == "delete")
-            objects.apply(session, kind, ChangeSet(gone, bound.conflicts))  # before the DHCP that they are of
+            bound.refuse_conflicts(f"cannot change the DHCP of {served.net.name}")
+            new, gone = _split(bound)
+            objects.apply(session, kind, gone)  # before the DHCP that they are of
             network.apply_dhcp(session, network.plan_dhcp(session, served.id, served.net.name, served.dhcp()))
-            objects.apply(session, kind, ChangeSet(tuple(one for one in bound.changes if one not in gone)))
+            objects.apply(session, kind, new)
     first = wanted.plan.edge.rules == "first"
     network.apply_firewall(session, place, site.wanted, owner, overwrite=overwrite, first=first)
     ids = _ids(network.port_profiles(network.profiles(session, place.context)))
+    with session.lock("edge", place.edge):
+        _balancers(session, wanted, site, overwrite=overwrite, dry_run=False)
+        left = _balancers(session, wanted, site, overwrite=True, dry_run=True)
+    if left:
+        cause = f"what was written is not what is there: {'; '.join(map(str, left.changes[:TOLD]))}"
+        raise Conflict(f"cannot make the load balancers of {wanted.tenant}", cause=cause, retryable=True)
     for part in _on_edge(session, wanted, site, ids):
         network.apply_on_edge(session, place.edge, part.kind, part.asked, owner, remove=True, overwrite=overwrite)
 
@@ -604,9 +740,21 @@ def _shown_route(name: str, about: Mapping[str, Any]) -> str:
     return f"route {about['cidr']} → {', '.join(about['next_hops'])}  [{name}]"
 
 
+def _shown_pool(name: str, about: Mapping[str, Any]) -> str:
+    ways = ", ".join(text for text in (about["algorithm"].lower(), *about["monitors"], about["persistence"]) if text)
+    return f"pool {', '.join(about['members']) or 'without members'} ({ways})  [{name}]"
+
+
+def _shown_service(name: str, about: Mapping[str, Any]) -> str:
+    ports = ", ".join(text.partition("-")[0] for text in about["ports"])
+    return f"load balancer {about['kind']} {about['address']}:{ports}  [{name}]"
+
+
 SHOWN: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "dhcp": _shown_dhcp,
     "DHCP binding": _shown_binding,
     "static route": _shown_route,
+    "pool": _shown_pool,
+    "virtual service": _shown_service,
 }
 """How what is no network and not in the model of a firewall is shown."""

@@ -648,7 +648,8 @@ def ensure_load_balancer(
         return lambda: balancer.there(session, kind, gateway.id, owned.name)
 
     with session.lock("edge", gateway.id):
-        if not balancer.enabled(session, gateway.id):
+        there = balancer.state(session, gateway.id)
+        if not there.enabled:
             if not owned.present:
                 return _balanced(names, ChangeSet(), None, None)
             hint = "Ask Orange to switch it on."
@@ -667,7 +668,7 @@ def ensure_load_balancer(
         names.note([(planned.id, owned.name)])
         front: _Found | None = None
         if service is not None:
-            virtual = _virtual(session, owned, names, gateway, service)
+            virtual = _virtual(session, owned, names, {one.name: one.id for one in there.engines}, service)
 
             def asked(identity: str) -> Wanted:
                 return balancer.service(replace(virtual, pool=identity), gateway.id, description=description)
@@ -689,10 +690,9 @@ def ensure_load_balancer(
 
 
 def _virtual(
-    session: Session, owned: Owned, names: _Names, gateway: network.EdgeGateway, service: Service
+    session: Session, owned: Owned, names: _Names, engines: Mapping[str, str], service: Service
 ) -> balancer.VirtualService:
     what = f"cannot make the load balancer {owned.name}"
-    engines = balancer.engine_groups(session, gateway.id)
     names.note([(identity, name) for name, identity in engines.items()])
     wanted = service.engine_group
     if not wanted:

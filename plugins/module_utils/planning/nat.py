@@ -41,13 +41,15 @@ def translate_nat(
     public: Mapping[str, str],
     outbound: str = "",
     networks: Collection[str] | None = None,
+    vips: Mapping[str, str] | None = None,
 ) -> NatTranslation:
     """What the edge does with addresses in place of the source's routers and NAT gateways.
 
     public: {public address at the source: the one that takes its place}. outbound: the address with which machines go
-    out that have none of their own. networks: ids of those that go behind the edge; None: all.
+    out that have none of their own. networks: ids of those that go behind the edge; None: all. vips: {address inside:
+    name} of load balancers that are made there.
     """
-    return _Translator(estate, prefix, public, outbound, networks).run()
+    return _Translator(estate, prefix, public, outbound, networks, vips or {}).run()
 
 
 class _Translator:
@@ -58,11 +60,13 @@ class _Translator:
         public: Mapping[str, str],
         outbound: str,
         networks: Collection[str] | None,
+        vips: Mapping[str, str],
     ) -> None:
         self.estate = estate
         self.prefix = prefix
         self.public = public
         self.outbound = outbound
+        self.vips = vips
         self.networks = None if networks is None else set(networks)
         self.ports = {port.id: port for port in estate.ports}
         self.servers = {server.id: server for server in estate.servers}
@@ -120,6 +124,10 @@ class _Translator:
         port = self.ports.get(one.port_id or "")
         if one.port_id is None or (port is not None and not self._here(port.network_id)):
             return
+        inner = one.fixed_address or next((x.ip for x in (port.fixed_ips if port else []) if ":" not in x.ip), "")
+        if inner in self.vips:
+            self._balanced(one, inner)
+            return
         if port is None or port.device_id not in self.servers:
             self._tell(
                 "floating_ips",
@@ -129,7 +137,6 @@ class _Translator:
                 "What it belongs to (a load balancer, a NAT gateway) is translated with its address, or by hand.",
             )
             return
-        inner = one.fixed_address or next((fixed.ip for fixed in port.fixed_ips if ":" not in fixed.ip), "")
         new = self._new_address("floating_ips", one, one.address)
         if not new or not inner:
             return
@@ -138,6 +145,15 @@ class _Translator:
         about = f"Floating address {one.address} ({one.id}) of server {names.printable(server.name, 60)} ({server.id})"
         self._put(f"{self.prefix}-dnat-{label}", about, "DNAT", external=new, internal=inner, priority=ONE)
         self._put(f"{self.prefix}-snat-{label}", about, "SNAT", external=new, internal=inner, priority=ONE)
+
+    def _balanced(self, one: e.FloatingIp, inner: str) -> None:
+        """A floating address of a load balancer: what comes in is answered by the same way, so there is no SNAT."""
+        new = self._new_address("floating_ips", one, one.address)
+        if new:
+            name = self.vips[inner]
+            label = f"lb-{names.slug(name, fallback='lb', length=24)}-{names.short_id(one.id)}"
+            about = f"Floating address {one.address} ({one.id}) of load balancer {names.printable(name, 60)}"
+            self._put(f"{self.prefix}-dnat-{label}", about, "DNAT", external=new, internal=inner, priority=ONE)
 
     def _address_of(self, rule: e.Resource) -> str:
         """The public address of a rule of a NAT gateway."""

@@ -12,6 +12,8 @@ from .core import Cloud, Row, bare
 from .network import dig, meets
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+ENGINE = ipaddress.ip_address("192.168.255.10")
+"""Where the load balancers of an edge come from: in its serviceNetworkDefinition."""
 
 
 def machines(cloud: Cloud) -> list[Row]:
@@ -92,18 +94,37 @@ def decide(
     return default == "ALLOW", "default_rule"
 
 
+def balanced(cloud: Cloud, address: str, protocol: str, port: int) -> tuple[Row, Row] | None:
+    """(edge, member) of the virtual service at an address and port: the first member of its pool that is on."""
+    for service in cloud.table("loadBalancerVirtualService").values():
+        if service["virtualIpAddress"] != address or not service.get("enabled"):
+            continue
+        for known in service["servicePorts"]:
+            said = str(dig(known, "tcpUdpProfile.type")).startswith(protocol)
+            if said and known["portStart"] <= port <= (known.get("portEnd") or known["portStart"]):
+                pool = cloud.get("loadBalancerPool", dig(service, "loadBalancerPoolRef.id")) or {}
+                on = [m for m in pool.get("members") or [] if m.get("enabled")]
+                return (cloud.table("gateway")[service["edge"]], on[0]) if on and pool.get("enabled") else None
+    return None
+
+
 def packet(cloud: Cloud, source: str, target: str, protocol: str, port: int) -> Row:
-    """Where the first packet of a connection ends: passes, address, port, mac, vm, and each rule that it met."""
+    """Where the first packet of a connection ends: passes, address, port, mac, vm, and each rule that it met.
+
+    At a virtual service it goes on as one of the edge's engines to a member, if the edge's firewall lets it in there.
+    """
     came, went = ipaddress.ip_address(source), ipaddress.ip_address(target)
     nics = {a: n for n in machines(cloud) for a in n["addresses"]}
     met: list[str] = []
     edge = next((e for e in cloud.table("gateway").values() if target in e["public"]), None)
+    if balanced(cloud, target, protocol, port):
+        edge = None  # the load balancer has the public address itself
     seen: Any = went
     bypass = False
     if edge:
         rule = _dnat(cloud, edge, target, protocol, port)
         if rule is None:
-            return {"passes": False, "met": ["no NAT rule"], "address": target, "port": port, "mac": "", "vm": ""}
+            return _ended(False, ["no NAT rule"], target, port, None)
         met.append(f"NAT {rule['name']}")
         went = ipaddress.ip_address(rule["internalAddresses"].partition("/")[0])
         profile = cloud.get("applicationPortProfile", dig(rule, "applicationPortProfile.id") or "")
@@ -111,6 +132,18 @@ def packet(cloud: Cloud, source: str, target: str, protocol: str, port: int) -> 
         port = int(str(inside[0]).partition("-")[0]) if inside and rule.get("dnatExternalPort") else port
         seen = went if rule["firewallMatch"] == "MATCH_INTERNAL_ADDRESS" else seen
         bypass = rule["firewallMatch"] == "BYPASS"
+    taken = balanced(cloud, str(went), protocol, port)
+    if taken and str(came) not in nics:
+        gate, member = taken
+        passes, name = decide(cloud, gate["firewall"], gate["default_action"], "IN", came, seen, protocol, port)
+        met.append(f"edge {name}")
+        if not passes:
+            return _ended(False, met, str(went), port, None)
+        met.append(f"load balancer {went}")
+        at = member["ipAddress"]
+        nic, port = nics.get(at), member.get("port") or port
+        passes = nic is not None and _at_card(cloud, nic, "IN", ENGINE, ipaddress.ip_address(at), protocol, port, met)
+        return _ended(passes, met, at, port, nic)
     from_nic, to_nic = nics.get(str(came)), nics.get(str(went))
     passes = True
     if (from_nic is None) != (to_nic is None) and not bypass:  # through the uplink of the edge
@@ -118,26 +151,33 @@ def packet(cloud: Cloud, source: str, target: str, protocol: str, port: int) -> 
         network = cloud.get("network", inner["network"]) if inner else None
         gate = edge or (cloud.get("gateway", network["edge"]) if network and network["edge"] else None)
         if gate is None:
-            return {"passes": False, "met": [*met, "no edge"], "address": str(went), "port": port, "mac": "", "vm": ""}
+            return _ended(False, [*met, "no edge"], str(went), port, None)
         way = "IN" if to_nic else "OUT"
         passes, name = decide(cloud, gate["firewall"], gate["default_action"], way, came, seen, protocol, port)
         met.append(f"edge {name}")
     for nic, way in ((from_nic, "OUT"), (to_nic, "IN")):
         if not passes or nic is None:
             continue
-        vapp = cloud.table("vapp")[nic["vm"]["parent"]]
-        group = next((g for g in cloud.table("vdcGroup").values() if vapp["vdc"] in g["vdcs"] and g["dfw"]), None)
-        if group and group["dfw_rules"] is not None:
-            passes, name = decide(cloud, group["dfw_rules"], "ALLOW", way, came, went, protocol, port)
-            met.append(f"distributed {way} {name}")
-    return {
-        "passes": passes and (to_nic is not None or edge is None),
-        "met": met,
-        "address": str(went),
-        "port": port,
-        "mac": to_nic["mac"] if to_nic else "",
-        "vm": to_nic["vm"]["name"] if to_nic else "",
-    }
+        passes = _at_card(cloud, nic, way, came, went, protocol, port, met)
+    return _ended(passes and (to_nic is not None or edge is None), met, str(went), port, to_nic)
+
+
+def _at_card(
+    cloud: Cloud, nic: Row, way: str, came: Address, went: Address, protocol: str, port: int, met: list[str]
+) -> bool:
+    """Whether the distributed firewall lets a packet pass at a card; the rule is added to those that it met."""
+    vapp = cloud.table("vapp")[nic["vm"]["parent"]]
+    group = next((g for g in cloud.table("vdcGroup").values() if vapp["vdc"] in g["vdcs"] and g["dfw"]), None)
+    if not group or group["dfw_rules"] is None:
+        return True
+    passes, name = decide(cloud, group["dfw_rules"], "ALLOW", way, came, went, protocol, port)
+    met.append(f"distributed {way} {name}")
+    return passes
+
+
+def _ended(passes: bool, met: list[str], address: str, port: int, nic: Row | None) -> Row:
+    vm, mac = (nic["vm"]["name"], nic["mac"]) if nic else ("", "")
+    return {"passes": passes, "met": met, "address": address, "port": port, "mac": mac, "vm": vm}
 
 
 def _dnat(cloud: Cloud, edge: Row, target: str, protocol: str, port: int) -> Row | None:

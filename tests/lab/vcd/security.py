@@ -11,6 +11,7 @@ from typing import Any
 
 from .core import ApiError, Cloud, Row, bare, effect, new_id, urn
 from .network import V1, accepted, begin, configuring, dig, listed, one, owner_of, reference, same_version, text_of
+from .seed import PUBLIC
 from .web import Answer, Request, json_answer, route
 
 NAT_TYPES = ("DNAT", "SNAT", "NO_DNAT", "NO_SNAT", "REFLEXIVE")
@@ -672,24 +673,110 @@ def assignments(request: Request) -> Answer:
     return listed(request, rows)
 
 
+_ALGORITHMS = (
+    "ROUND_ROBIN",
+    "LEAST_CONNECTIONS",
+    "CONSISTENT_HASH",
+    "FASTEST_RESPONSE",
+    "LEAST_LOAD",
+    "FEWEST_SERVERS",
+    "RANDOM",
+    "FEWEST_TASKS",
+    "CORE_AFFINITY",
+)
+_PERSISTENCE = {"CLIENT_IP": False, "HTTP_COOKIE": True, "CUSTOM_HTTP_HEADER": True, "APP_COOKIE": True, "TLS": False}
+"""Kinds of persistence, and whether they need a value."""
+_PROFILES = {"HTTP": "TCP", "HTTPS": "TCP", "L4_TCP": "TCP", "L4_UDP": "UDP", "L4_TLS": "TCP"}
+
+
+def _wrong(text: str) -> ApiError:
+    return ApiError(400, text, "VALIDATION_EXCEPTION")
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value < 65536
+
+
+def _check_pool(body: Row) -> None:
+    if body.get("algorithm") not in _ALGORITHMS:
+        raise _wrong(f"The algorithm {body.get('algorithm')!r} is unknown.")
+    for monitor in body.get("healthMonitors") or []:
+        if monitor.get("type") not in ("HTTP", "HTTPS", "TCP", "UDP", "PING"):
+            raise _wrong(f"The health monitor {monitor.get('type')!r} is unknown.")
+    if body.get("members") and body.get("memberGroupRef"):
+        raise _wrong("A pool has members or a group of them.")
+    seen = set()
+    for member in body.get("members") or []:
+        try:
+            ipaddress.ip_address(str(member.get("ipAddress")))
+        except ValueError:
+            raise _wrong(f"The member {member.get('ipAddress')!r} is no address.") from None
+        port, ratio = member.get("port", body.get("defaultPort")), member.get("ratio", 1)
+        if not _is_port(port) or not isinstance(ratio, int) or not 1 <= ratio <= 20:
+            raise _wrong(f"The member {member['ipAddress']} has the port {port!r} and the ratio {ratio!r}.")
+        if (member["ipAddress"], port) in seen:
+            raise _wrong(f"The member {member['ipAddress']}:{port} is there twice.")
+        seen.add((member["ipAddress"], port))
+    profile = body.get("persistenceProfile")
+    if profile and (
+        profile.get("type") not in _PERSISTENCE or (_PERSISTENCE[profile["type"]] and not profile.get("value"))
+    ):
+        raise _wrong(f"The persistence {profile.get('type')!r} is unknown, or needs a value.")
+
+
+def _check_service(cloud: Cloud, edge: str, name: str, body: Row, before: Row | None) -> None:
+    pool = cloud.get("loadBalancerPool", str(dig(body, "loadBalancerPoolRef.id")))
+    if pool is None or pool["edge"] != edge:
+        raise _wrong(f"The virtual service {name} needs a pool of the same edge.")
+    if bare(str(dig(body, "serviceEngineGroupRef.id") or "")) != edge:  # each edge has one assignment, of its id
+        raise _wrong(f"The service engine group of {name} is not assigned to the edge.")
+    kind = dig(body, "applicationProfile.type")
+    if kind not in _PROFILES:
+        raise _wrong(f"The application profile {kind!r} is unknown.")
+    if kind in ("HTTPS", "L4_TLS"):
+        item = str(dig(body, "certificateRef.id") or "")
+        if cloud.get("certificate", item) is None:
+            raise _wrong(f"The virtual service {name} of type {kind} needs a certificate.")
+    try:
+        address = ipaddress.ip_address(str(body.get("virtualIpAddress")))
+    except ValueError:
+        raise _wrong(f"virtualIpAddress {body.get('virtualIpAddress')!r} is no address.") from None
+    gate = cloud.table("gateway")[edge]
+    if str(address).startswith(PUBLIC) and str(address) not in gate["public"]:
+        raise _wrong(f"{address} is not one of the edge's.")
+    if any(str(address) == s["gateway"] for n in cloud.table("network").values() for s in n["subnets"]):
+        raise _wrong(f"{address} is the gateway of a network.")
+    taken = {
+        (port["portStart"], port.get("portEnd") or port["portStart"])
+        for other in cloud.find("loadBalancerVirtualService", edge=edge, virtualIpAddress=str(address))
+        if other is not before
+        for port in other["servicePorts"]
+    }
+    if not body.get("servicePorts"):
+        raise _wrong(f"The virtual service {name} needs servicePorts.")
+    for port in body["servicePorts"]:
+        low, high = port.get("portStart"), port.get("portEnd") or port.get("portStart")
+        if not _is_port(low) or not _is_port(high) or low > high:
+            raise _wrong(f"{low!r} to {high!r} are no ports.")
+        if any(low <= last and first <= high for first, last in taken):
+            raise _wrong(f"{address} port {low} has a virtual service already.")
+        if not str(dig(port, "tcpUdpProfile.type")).startswith(_PROFILES[kind]):
+            raise _wrong(f"tcpUdpProfile {dig(port, 'tcpUdpProfile.type')!r} does not go with {kind}.")
+
+
 def _alb(request: Request, kind: str, body: Row, before: Row | None = None) -> Row:
     cloud = request.cloud
     _kind, edge = owner_of(request, body, ("gateway",), "gatewayRef")
     name = text_of(body, "name")
     if any(o["name"] == name and o["edge"] == edge and o is not before for o in cloud.table(kind).values()):
         raise ApiError(400, f"The name {name} is taken.", "DUPLICATE_NAME")
+    if not cloud.table("gateway")[edge]["alb"]:
+        raise ApiError(400, "Load balancing is not enabled on this edge.", "VALIDATION_EXCEPTION")
     row = {**body, "id": before["id"] if before else new_id(), "kind": kind, "edge": edge, "name": name}
-    if kind == "loadBalancerVirtualService":
-        if (
-            cloud.get("loadBalancerPool", str(dig(body, "loadBalancerPoolRef.id"))) is None
-            or not body.get("servicePorts")
-            or not body.get("virtualIpAddress")
-        ):
-            raise ApiError(
-                400,
-                f"The virtual service {name} needs a pool, servicePorts and virtualIpAddress.",
-                "VALIDATION_EXCEPTION",
-            )
+    if kind == "loadBalancerPool":
+        _check_pool(body)
+    else:
+        _check_service(cloud, edge, name, body, before)
         if before is None and len(cloud.find(kind, edge=edge)) >= 10:
             raise ApiError(400, "No more virtual services are possible on this edge.", "QUOTA_EXCEEDED")
     return row

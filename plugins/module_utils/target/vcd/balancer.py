@@ -9,13 +9,12 @@ groups; without both there is nothing to be made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import objects, query, wire, xml
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.changes import ChangeSet
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import query, wire, xml
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.client import Session
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.objects import Kind, Wanted
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Json
@@ -169,19 +168,42 @@ SERVICES_OF = Kind("virtual service", "loadBalancer/virtualServices", _shown_ser
 _SUMMARIES = {POOLS.name: "poolSummaries", SERVICES_OF.name: "virtualServiceSummaries"}
 
 
-def enabled(session: Session, edge: str) -> bool:
-    """Whether load balancing is switched on at an edge."""
-    what = f"cannot read the load balancing of {edge}"
-    return session.get(f"edgeGateways/{edge}/loadBalancer", what).get("enabled") is True
+@dataclass(frozen=True)
+class Engines:
+    """An engine group that an edge may use, and how many more virtual services it takes."""
+
+    id: str
+    name: str
+    room: int
 
 
-def engine_groups(session: Session, edge: str) -> dict[str, str]:
-    """The engine groups that an edge may use: {name: id}."""
+@dataclass(frozen=True)
+class Balancing:
+    """Load balancing of an edge: whether it is on, the network that members are reached from, engine groups by name."""
+
+    enabled: bool
+    network: str = ""
+    engines: tuple[Engines, ...] = ()
+
+
+def state(session: Session, edge: str) -> Balancing:
+    """Load balancing of an edge as it is."""
+    found = session.get(f"edgeGateways/{edge}/loadBalancer", f"cannot read the load balancing of {edge}")
+    if found.get("enabled") is not True:
+        return Balancing(False)
+    text = wire.string(found.get("serviceNetworkDefinition"))
+    try:
+        text = str(ipaddress.ip_network(text, strict=False)) if text else ""
+    except ValueError:
+        text = ""
     path = "loadBalancer/serviceEngineGroups/assignments"
-    what = f"cannot list the engine groups of {edge}"
-    rows = query.listed(session, path, what, where=[("gatewayRef.id", edge)])
-    refs = [wire.ref(one.get("serviceEngineGroupRef")) for one in rows]
-    return {name: identity for identity, name in refs}
+    rows = query.listed(session, path, f"cannot list the engine groups of {edge}", where=[("gatewayRef.id", edge)])
+    engines = []
+    for one in rows:
+        identity, name = wire.ref(one.get("serviceEngineGroupRef"))
+        most, used = xml.whole(one.get("maxVirtualServices"), 0), xml.whole(one.get("numDeployedVirtualServices"), 0)
+        engines.append(Engines(identity, name, max(0, most - used)))
+    return Balancing(True, text, tuple(sorted(engines, key=lambda one: one.name)))
 
 
 def there(session: Session, kind: Kind, edge: str, name: str = "") -> list[Json]:
@@ -202,20 +224,3 @@ def service(one: VirtualService, edge: str, *, description: str = "") -> Wanted:
     """A virtual service to plan with. Its pool must be there: pools are made first."""
     body = one.body(edge)
     return Wanted(one.name, _shown_service(body), body, description)
-
-
-def apply(
-    session: Session,
-    edge: str,
-    kind: Kind,
-    wanted: Sequence[Wanted],
-    tenant: str,
-    *,
-    remove: bool = False,
-    overwrite: bool = False,
-) -> ChangeSet:
-    """Plan and make the changes under the lock of the edge, on what is there now."""
-    with session.lock("edge", edge):
-        changes = objects.plan(kind, there(session, kind, edge), wanted, tenant, remove=remove, overwrite=overwrite)
-        objects.apply(session, kind, changes)
-    return changes

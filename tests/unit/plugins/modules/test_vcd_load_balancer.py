@@ -63,7 +63,7 @@ def test_a_certificate_and_an_engine_group_by_name(balanced: Director) -> None:
     with balanced.connect() as session:
         body = {"alias": "acme.example", "certificate": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"}
         session.call("POST", "/cloudapi/1.0.0/ssl/certificateLibrary", "cannot add", body=body, ok=(201,))
-        (engines,) = balancer.engine_groups(session, network.edge(session, seed.EDGE).id)
+        (engines,) = [one.name for one in balancer.state(session, network.edge(session, seed.EDGE).id).engines]
     made = balanced.cycle("vcd_load_balancer", **{**WEB, "service": {**service, "engine_group": engines}})[1]
     assert (made["service"]["certificate"], made["service"]["engines"]) == ("acme.example", engines)
 

@@ -91,6 +91,32 @@ def estate(**changed: Any) -> e.Estate:
     return replace(made, **changed)
 
 
+VIP = "10.1.0.5"
+
+
+def balancer(**changed: Any) -> dict[str, list[e.Resource]]:
+    """A load balancer of Octavia before the web servers, and the router. changed: kinds in place of these."""
+
+    def one(identity: str, parent: str = "", name: str = "", **about: Any) -> e.Resource:
+        return e.Resource(identity, name, parent=parent, properties=about)
+
+    return {
+        **estate().resources,
+        "load_balancers": [one("lb1", name="shop", vip_address=VIP, vip_port_id="vip", admin_state_up=True)],
+        "lb_listeners": [
+            one("li80", "lb1", "plain", protocol="HTTP", protocol_port=80, default_pool_id="po1"),
+            one("li8443", "lb1", "through", protocol="HTTPS", protocol_port=8443, default_pool_id="po1"),
+        ],
+        "lb_pools": [one("po1", "lb1", "webs", protocol="HTTP", lb_algorithm="SOURCE_IP", healthmonitor_id="hm1")],
+        "lb_members": [
+            one(f"m{number}", "po1", address=address, protocol_port=80, weight=weight)
+            for number, (address, weight) in enumerate((("10.1.0.10", 2), ("10.1.0.11", 4)))
+        ],
+        "lb_health_monitors": [one("hm1", "po1", type="HTTP", url_path="/", expected_codes="200")],
+        **changed,
+    }
+
+
 def plan(read: e.Estate, **changed: Any) -> plans.Plan:
     """Its plan."""
     workloads = {}

@@ -24,7 +24,7 @@ FLOATING = e.FloatingIp(id="f1a2", address=OLD, port_id="p1", fixed_address="10.
 
 
 def nat(public: dict[str, str] | None = None, **changed: Any) -> NatTranslation:
-    options = {key: changed.pop(key) for key in ("outbound", "networks") if key in changed}
+    options = {key: changed.pop(key) for key in ("outbound", "networks", "vips") if key in changed}
     tenant = replace(estates.estate(), **{"subnets": [estates.subnet()], **changed})
     return translate_nat(tenant, prefix="cx", public={OLD: NEW} if public is None else public, **options)
 
@@ -55,6 +55,16 @@ def test_a_floating_address_is_two_rules() -> None:
     ]
     assert {one.firewall_match for one in found.rules} == {"MATCH_INTERNAL_ADDRESS"}
     assert "f1a2" in found.rules[0].description and found.findings == []
+
+
+def test_a_floating_address_of_a_load_balancer_leads_to_it() -> None:
+    floating = [e.FloatingIp(id="f1a2", address=OLD, port_id="vip", fixed_address="10.20.0.5")]
+    (rule,) = nat(floating_ips=floating, vips={"10.20.0.5": "Shop"}).rules
+    assert (rule.name, rule.type, rule.external, rule.internal) == ("cx-dnat-lb-shop-f1a2", "DNAT", NEW, "10.20.0.5")
+    (finding,) = nat({}, floating_ips=floating, vips={"10.20.0.5": "Shop"}).findings
+    assert finding.severity == "blocker" and OLD in finding.seen
+    (finding,) = nat(floating_ips=floating).findings
+    assert finding.severity == "information", "one that is not made"
 
 
 def test_a_floating_address_that_leads_nowhere_is_nothing() -> None:

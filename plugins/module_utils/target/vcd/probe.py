@@ -368,10 +368,11 @@ class _Asker:
         yield self._row("edge_firewall", one.name, "Can its firewall be read?", firewall, rules)
 
         def balancing() -> Said:
-            if not balancer.enabled(session, one.id):
+            there = balancer.state(session, one.id)
+            if not there.enabled:
                 return "It is switched off.", "no", "Only the provider can switch it on: ask Orange."
-            groups = balancer.engine_groups(session, one.id)
-            answer = f"It is on; engine groups: {', '.join(map(printable, sorted(groups))) or 'none'}."
+            groups = ", ".join(printable(group.name) for group in there.engines)
+            answer = f"It is on; engine groups: {groups or 'none'}."
             if not groups:
                 return answer, "no", "Without an engine group no virtual service can be made: ask Orange."
             return answer, "yes", "Load balancers can be made."

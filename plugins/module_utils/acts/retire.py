@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -200,7 +200,7 @@ class _Run:
     result: Result = field(default_factory=Result)
     begun: bool = False
     total: int = 0
-    skew: timedelta = timedelta(0)
+    skew: float = 0.0
     admitted: bool = False
     fresh: str = ""
     """Key of the object that was read and judged, and not called since."""
@@ -226,8 +226,8 @@ class _Run:
 
     @cached_property
     def index(self) -> dict[str, Item]:
-        """Items by id of their object; an id that two kinds share leads to the first."""
-        return {item.ref.id: item for item in reversed(self.plan.items)}
+        """Items by key."""
+        return {item.ref.key: item for item in self.plan.items}
 
     def work(self) -> None:
         raise NotImplementedError
@@ -249,16 +249,19 @@ class _Run:
         """All gates and clocks anew; the first time the run is written down."""
         self.switch()
         cloud_now = self.patient(self.cloud.clock)
-        self.skew = cloud_now - self.journal.now()
+        skew = round((cloud_now - self.journal.now()).total_seconds(), 3)
         gates = list(self.gates()) if self.gates is not None else None
         scene = self.scene(cloud_now=cloud_now, gates=gates)
         if gates is not None:
             guards.check("boundary", scene)
         if not self.begun:
-            self.journal.note("run_begin", of=self.act, objects=self.total)
+            self.journal.note("run_begin", of=self.act, objects=self.total, skew_s=skew)
             for gate in gates or []:
                 self.journal.note("gate", name=gate.name, open=gate.open, why=gate.why)
             self.begun = True
+        elif abs(skew - self.skew) > 1:
+            self.journal.note("clock", skew_s=skew)
+        self.skew = skew
 
     def switch(self) -> None:
         """Nobody has said stop. Asked before every call to the cloud, readings too."""
@@ -399,13 +402,13 @@ class _Purge(_Run):
     def resolve(self) -> None:
         """Read what became of calls that no outcome is known of."""
         for intent in self.journal.open_intents("purge"):
-            item = self.plan.item(intent.object)
+            item = self.index.get(intent.object)
             if item is None:
                 continue
             if self.read(item) is None:
                 self.gone(item)
             elif self.journal.is_open("purge", item.ref, intent.step):
-                self.journal.outcome("purge", item.ref, intent.step, "unknown", why="read: it is there")
+                self.journal.outcome("purge", item.ref, intent.step, "unknown", read=True, why="it is there")
 
     def back(self, group: Sequence[Item]) -> None:
         """Read once more that they are absent. Raises Conflict for what is there again, which is then still to do."""
@@ -453,33 +456,57 @@ class _Purge(_Run):
         raise Conflict(f"{item.ref.key} takes more calls than it should", hint="Ask the provider, then run again.")
 
     def judged(self, item: Item) -> Any | None:
-        """The object, read and judged with all that vanishes with it; None when it is absent, and we know why."""
+        """The object, read and judged after all that vanishes with it or hangs on it; None when it is absent by us."""
         obj = self.read(item)
+        near = self.near(item) if obj is not None else []
+        for along in near:
+            other = self.read(along)
+            if other is not None:
+                self.judge(along, other, by=item)
+            elif not self.journal.done(along.ref):
+                guards.check("missing", self.scene(item=along))
+        obj = self.read(item) if near else obj
         if obj is None:
             guards.check("missing", self.scene(item=item))
             return None
         self.judge(item, obj)
-        for key in item.takes:
-            along = self.plan.item(key)
-            other = self.read(along) if along is not None else None
-            if along is not None and other is None and not self.journal.done(along.ref):
-                guards.check("missing", self.scene(item=along))
-            elif along is not None and other is not None:
-                self.judge(along, other, by=item)
         self.fresh = item.ref.key
         return obj
 
-    def judge(self, item: Item, obj: Any, by: Item | None = None) -> None:
-        since = self.since(item)
-        activity = self.patient(partial(self.cloud.activity, item.ref, obj, since))
-        closure = self.patient(partial(self.closure, item.ref, obj)) if self.closure is not None else None
-        guards.check("turn", self.seen_by(item, obj, by=by, activity=activity, closure=closure))
+    def near(self, item: Item) -> list[Item]:
+        """What vanishes with it; and what hangs on a server, which must be looked at before our own act shows there."""
+        found = {key: along for key in item.takes if (along := self.index.get(key)) is not None}
+        hanging = self.hanging.get(item.ref.id, []) if item.ref.kind == "servers" else []
+        found |= {one.ref.key: one for one in hanging if not self.journal.done(one.ref)}
+        return list(found.values())
 
-    def since(self, item: Item) -> str:
-        """From when on nobody but us may have touched it, in the cloud's time."""
-        near = {item.ref.key, *(self.index[name].ref.key for name in _texts(item.seen) if name in self.index)}
-        last = max([self.plan.made.at, *(self.journal.last_touch(key) for key in near)], key=_instant)
-        return ledger.text(ledger.moment(last) + self.skew)
+    @cached_property
+    def hanging(self) -> dict[str, list[Item]]:
+        """Items by the ids of the servers that they hang on."""
+        found: dict[str, list[Item]] = {}
+        servers = {item.ref.id for item in self.plan.items if item.ref.kind == "servers"}
+        for item in self.plan.items:
+            for name in _texts(item.seen) & servers:
+                found.setdefault(name, []).append(item)
+        return found
+
+    def judge(self, item: Item, obj: Any, by: Item | None = None) -> None:
+        activity = self.activity(item, obj)
+        closure = self.patient(partial(self.closure, item.ref, obj)) if self.closure is not None else None
+        try:
+            guards.check("turn", self.seen_by(item, obj, by=by, activity=activity, closure=closure))
+        except Tripped as error:
+            if error.guard == "activity" and not self.journal.tainted(item.ref.key):
+                self.journal.outcome("purge", item.ref, "judged", "failed", guard=error.guard, why=error.cause)
+            raise
+
+    def activity(self, item: Item, obj: Any) -> list[str]:
+        """What anybody but us did to it since the plan was made, or since our last act on it or its servers."""
+        servers = [key for name in _texts(item.seen) if (key := f"servers/{name}") in self.index]
+        times = [self.plan.made.at, *(self.journal.touched(key) for key in (item.ref.key, *servers))]
+        since = ledger.text(max(map(_instant, times)))
+        found: list[str] = self.patient(partial(self.cloud.activity, item.ref, obj, since))
+        return found
 
     def waited(self, item: Item) -> bool:
         """Read it until it is absent, for some minutes; whether it is."""
@@ -492,6 +519,10 @@ class _Purge(_Run):
     def gone(self, item: Item) -> None:
         """Record that it is absent, once it is clear that we did it."""
         guards.check("missing", self.scene(item=item))
+        # first what went with it: when the record of the taker is there, theirs are too
+        for along in filter(None, map(self.index.get, item.takes)):
+            if not self.journal.done(along.ref) and self.read(along) is None:
+                self.gone(along)
         way = "deleted" if self.journal.erasing(item.ref.key) else "went with what takes it along"
         self.journal.outcome("purge", item.ref, "read", "absent", how=way)
 
@@ -515,6 +546,10 @@ class _Purge(_Run):
         lock = next((step for step in self.cloud.quarantine_steps(item.ref, obj) if step.name == "lock"), None)
         if lock is None or lock.before == lock.after:
             return
+        seen = self.activity(item, obj)
+        if seen and not self.journal.tainted(item.ref.key):
+            # our own act would hide it from the next run
+            self.journal.outcome("purge", item.ref, "judged", "failed", guard="activity", why="; ".join(seen))
         self.journal.intent("purge", item.ref, "relock", last=False)
         answer = self.cloud.apply(item.ref, lock)
         self.journal.outcome("purge", item.ref, "relock", "done", status=answer.status, request_id=answer.request_id)
@@ -569,7 +604,7 @@ class _Quarantine(_Run):
                 continue
             if name in now and now[name].before != step.after:
                 return step
-            self.journal.outcome("quarantine", item.ref, name, "done", why="read: it is in force")
+            self.journal.outcome("quarantine", item.ref, name, "done", read=True, why="it is in force")
         return next((step for step in now.values() if step.name not in known and step.before != step.after), None)
 
     def judged(self, item: Item) -> Any:
@@ -624,7 +659,7 @@ class _Undo(_Run):
             if step.name in now and now[step.name].before == step.before:
                 if not self.begun:
                     self.at_boundary()
-                self.journal.outcome("undo", item.ref, step.name, "done", note="read: it is as it was")
+                self.journal.outcome("undo", item.ref, step.name, "done", read=True, why="it is as it was")
                 return
             self.fresh = item.ref.key
             error = self.call(

@@ -214,10 +214,7 @@ def same_facts(scene: Scene) -> None:
     item, obj = _item(scene)
     now = facts.seen(item.ref.kind, obj)
     gone = {one.ref.id for one in scene.plan.items if scene.journal.done(one.ref)}
-    # what led to a gone object, as {id: …, …}, vanishes as a whole
-    led = {key for key, value in item.seen.items() if key not in now and isinstance(value, Mapping)}
-    led = {key for key in led if gone & {value for value in item.seen[key].values() if isinstance(value, str)}}
-    before = {key: value for key, value in _rested(item.seen, now, scene.rested or {}).items() if key not in led}
+    before = _rested(item.seen, now, scene.rested or {})
     found = facts.unlike(before, now, gone)
     if found and scene.touched and less(before, now):
         return
@@ -226,9 +223,11 @@ def same_facts(scene: Scene) -> None:
 
 
 def not_held(scene: Scene) -> None:
-    """hold: nobody holds it."""
-    if scene.held is None or scene.key in scene.held:
-        trip("hold", scene, "it is held" if scene.held is not None else "holds cannot be read", "Ask who holds it.")
+    """hold: nobody holds it, or anything that vanishes with it."""
+    item, dummy = _item(scene)
+    held = sorted({item.ref.key, *item.takes} & set(scene.held)) if scene.held is not None else []
+    if scene.held is None or held:
+        trip("hold", scene, f"held: {', '.join(held)}" if held else "holds cannot be read", "Ask who holds it.")
 
 
 def still_at_rest(scene: Scene) -> None:
@@ -249,8 +248,8 @@ def still_at_rest(scene: Scene) -> None:
 
 def nothing_happened(scene: Scene) -> None:
     """activity: nobody wrote to it, started it, attached it or logged in since the quarantine."""
-    if scene.activity is None or scene.activity:
-        cause = "; ".join(scene.activity or []) or "it cannot be read"
+    if scene.activity is None or scene.activity or scene.journal.tainted(scene.key):
+        cause = "; ".join(scene.activity or []) or "it cannot be read, or an earlier run saw something"
         trip("activity", scene, cause, "Somebody may use it. Undo the quarantine and ask.")
 
 

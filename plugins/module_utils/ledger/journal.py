@@ -6,6 +6,7 @@
 Records of a plan, as the chain holds them (`ids.object` is `<kind>/<id>`, `ids.run` the run, `digests.plan` the plan):
 
     run_begin, run_end                          what a run was to do, and what came of it
+    clock                                       result {skew_s}: how far the cloud's clock is before ours; run_begin too
     gate                                        result {name, open, why, evidence}
     purge_intent, purge_outcome                 result {step, last, size_gib, takes} and {step, outcome, request_id, …}
     quarantine_intent, quarantine_outcome       result {step, before, after} and the same with outcome
@@ -22,7 +23,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain, evidence
@@ -33,6 +34,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     Problem,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Reference, Step
+
+SLACK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,16 @@ class Journal:
         self.clock = clock or (lambda: datetime.now(timezone.utc))
         self.last_time = ""
         """Time of the last record of the ledger, whoever wrote it."""
-        self._absent: dict[str, str] = {}
+        self._absent: set[str] = set()
         self._open: dict[tuple[str, str], Intent] = {}
         self._issued: dict[str, list[Intent]] = {}
         self._rest: dict[str, dict[str, Step]] = {}
-        self._times: dict[str, str] = {}
+        self._touched: dict[str, str] = {}
+        self._touched_before: dict[str, str] = {}
+        self._tainted: set[str] = set()
         self._days: dict[str, Spent] = {}
         self._runs: dict[str, Spent] = {}
+        self._skew = timedelta(0)
         self._settled: set[tuple[str, str]] = set()
         self._rehearsed = False
         with contextlib.suppress(NotFound):
@@ -140,9 +146,17 @@ class Journal:
         """Whether an undo of this plan's quarantine was seen to restore the exact state."""
         return self._rehearsed
 
-    def last_touch(self, key: str) -> str:
-        """Time of the last record about an object; empty where there is none."""
-        return self._times.get(key, "")
+    def touched(self, key: str) -> str:
+        """When a quarantine or purge of ours last did something to an object, by the cloud's clock; empty: never.
+
+        A call without a known outcome may have had its effect for SLACK after its intent. What was found by reading
+        later moves nothing: what others did meanwhile stays in sight.
+        """
+        return self._touched.get(key, "")
+
+    def tainted(self, key: str) -> bool:
+        """Whether a purge saw that others used it; only a new quarantine, or a new plan, makes that good."""
+        return key in self._tainted
 
     def spent_today(self) -> Spent:
         """What was begun on this day (UTC), by whatever run and plan of this tenant."""
@@ -187,12 +201,17 @@ class Journal:
         for record in chain.append(self.path, [entry]).records:
             self._learn(record)
 
+    def _cloud_time(self, at: str, more: timedelta = timedelta(0)) -> str:
+        return text(moment(at) + self._skew + more)
+
     def _learn(self, record: Mapping[str, Any]) -> None:
         self.last_time = max(self.last_time, str(record["time"]))
         if record["tenant"] != self.tenant:
             return
         act, result = str(record["act"]), record["result"]
         key, run = str(record["ids"].get("object", "")), str(record["ids"].get("run", ""))
+        if act in ("run_begin", "clock"):
+            self._skew = timedelta(seconds=float(result.get("skew_s", 0)))
         if act == "purge_intent" and result.get("last"):
             for spent in (
                 self._days.setdefault(str(record["time"])[:10], Spent(set())),
@@ -202,15 +221,19 @@ class Journal:
                 spent.objects |= {key, *result.get("takes", [])}
         if record["digests"].get("plan") != self.plan or not key:
             return
-        self._times[key] = str(record["time"])
         kind, dummy, phase = act.rpartition("_")
         step = str(result.get("step", ""))
         if phase == "intent":
             made = Intent(kind, key, step, run, str(record["time"]), bool(result.get("last")))
             self._open[(kind, key)] = made
+            if kind != "undo":
+                self._touched_before[key] = self._touched.get(key, "")
+                self._touched[key] = self._cloud_time(made.time, SLACK)
+            else:
+                self._settled.discard((key, step))
             if kind == "purge":
                 self._issued.setdefault(key, []).append(made)
-                self._absent.pop(key, None)
+                self._absent.discard(key)
             elif kind == "quarantine":
                 self._settled.discard((key, step))
                 # the first state before is the one to go back to
@@ -218,22 +241,30 @@ class Journal:
                     step, Step(name=step, before=result["before"], after=result["after"])
                 )
         elif phase == "outcome":
-            self._learn_outcome(kind, key, step, str(result.get("outcome")), bool(result.get("sent", True)))
+            self._learn_outcome(kind, key, step, str(record["time"]), result)
 
-    def _learn_outcome(self, kind: str, key: str, step: str, outcome: str, sent: bool) -> None:
+    def _learn_outcome(self, kind: str, key: str, step: str, at: str, result: Mapping[str, Any]) -> None:
+        outcome, sent = str(result.get("outcome")), bool(result.get("sent", True))
         made = self._open.get((kind, key))
         if made is not None and (made.step == step or outcome == "absent"):
             del self._open[(kind, key)]
+            if kind != "undo" and not result.get("read"):
+                self._touched[key] = self._cloud_time(at) if sent else self._touched_before.get(key, "")
+        if outcome == "absent":
+            self._touched[key] = self._cloud_time(at)
+        if result.get("guard") == "activity":
+            self._tainted.add(key)
         if kind == "purge" and outcome == "absent":
-            self._absent[key] = self._times[key]
+            self._absent.add(key)
         elif kind == "purge":
-            self._absent.pop(key, None)
+            self._absent.discard(key)
             issued = self._issued.get(key, [])
             if made is not None and made.step == step and outcome == "failed" and issued:
                 # a call that was refused explains nothing; one that was not made did not happen
                 issued[-1:] = [replace(made, last=False)] if sent else []
         elif kind == "quarantine" and outcome == "done":
             self._settled.add((key, step))
+            self._tainted.discard(key)
         elif kind == "undo" and outcome == "done":
             self._rest.get(key, {}).pop(step, None)
             self._settled.discard((key, step))

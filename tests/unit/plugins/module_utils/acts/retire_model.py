@@ -99,8 +99,8 @@ class Thing:
     """Readings until it is gone, once it was deleted."""
     stale: int = 0
     events: list[tuple[datetime, str]] = field(default_factory=list)
-    changed: bool = False
-    """Whether a stranger changed it after the plan."""
+    changed: set[str] = field(default_factory=set)
+    """How strangers changed it after the plan."""
 
     def state(self) -> tuple[Any, ...]:
         return (self.obj, self.locked, self.running, self.access, self.groups, self.content)
@@ -186,6 +186,7 @@ class Model:
         self.operations = 0
         self.crash_at = -1
         self.dead = False
+        self.jumps = [0, 200, -200, 7200, -7200, 86400, -86400]
         self.unread: set[str] = set()
         self.empties: set[tuple[str, str]] = set()
         self.gate_answer: list[Gate] | None = None
@@ -217,6 +218,8 @@ class Model:
     def reboot(self) -> None:
         """The next process: nothing of the last one is left but the cloud and the ledger."""
         self.dead, self.crash_at = False, -1
+        # what the last process sent has arrived by now
+        self.now += 2 * ledger.SLACK
         self.run_deleted, self.run_gib = set(), 0.0
         self.gate_answer, self.stop_answer, self.hold_answer = None, "", set()
         self.next_stop = ""
@@ -248,7 +251,7 @@ class Model:
         self.tick()
         self.now += timedelta(seconds=seconds)
         if self.luck(self.odds.jump):
-            self.offset = timedelta(seconds=self.rng.choice([0, 200, -200, 7200, -7200, 86400, -86400]))
+            self.offset = timedelta(seconds=self.rng.choice(self.jumps))
 
     def fail(self) -> None:
         """One of the errors of a cloud."""
@@ -481,6 +484,9 @@ class Model:
         elif name == "revoke_access":
             thing.access = value
         thing.events.append((self.now, name))
+        if not self.purging:
+            # what was done before a quarantine is what the soak is about
+            thing.changed -= {"write", "start"}
         self.tick()
         if trouble == "after":
             raise self.rng.choice([Timeout("too late", retryable=True), CloudExitError("500", retryable=True)])
@@ -518,7 +524,7 @@ class Model:
             return
         else:
             return
-        thing.changed = True
+        thing.changed.add(what)
 
     # what was permitted
 

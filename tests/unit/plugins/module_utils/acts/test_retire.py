@@ -27,9 +27,11 @@ class Desk:
         self.runs += 1
         return ledger.Journal(self.path, "acme", "sha256:plan", f"run-{self.runs}", clock=self.model.local)
 
-    def run(self, act: str, **more: Any) -> retire.Result:
+    def run(self, act: str, *, crash: int = -1, **more: Any) -> retire.Result:
+        """A new process. crash: after how many operations it dies (raises Crash)."""
         model = self.model
         model.reboot()
+        model.crash_at = model.operations + crash if crash > 0 else -1
         model.purging = act == "purge"
         given: dict[str, Any] = {"stop": model.stop, "sleep": model.sleep}
         if act != "undo":

@@ -309,6 +309,8 @@ def _cinder(instance: Instance, etc: Path) -> Sections:
             "lab_volumes": state / "volumes",
         },
         "database": _database(instance, "cinder"),
+        # with the old defaults, who may read may delete
+        "oslo_policy": {"enforce_new_defaults": True},
         "nova": {**_login(instance, "cinder"), "interface": "internal"},
         "service_user": {"send_service_user_token": True, **_login(instance, "cinder")},
         "key_manager": {"backend": "cinder.keymgr.conf_key_mgr.ConfKeyManager", **_KEYS},

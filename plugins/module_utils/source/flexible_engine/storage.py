@@ -85,12 +85,12 @@ def read(call: Caller, root: str, iam: str, region: str, keys: Keys | None = Non
 
     def send(url: str, headers: Mapping[str, str]) -> Any:
         # signed already: neither a token nor another signature
-        return call("GET", url, headers=dict(headers), authenticated=False, requests_auth=_as_it_is)
+        return call("GET", url, headers=dict(headers), authenticated=False, requests_auth=as_it_is)
 
     return rows(Store(root, region or "region", keys, send))
 
 
-def _as_it_is(request: Any) -> Any:
+def as_it_is(request: Any) -> Any:
     return request
 
 
@@ -121,10 +121,10 @@ def rows(store: Store, on_progress: Callable[[int], None] = lambda _count: None)
     Raises where the list itself cannot be read.
     """
     found = []
-    said = _parsed(store.get(), "the list of buckets")
+    said = parsed(store.get(), "the list of buckets")
     if said.tag.rpartition("}")[2] != "ListAllMyBucketsResult":
         raise CloudExitError("Cannot read the list of buckets", cause="the answer is no list of buckets")
-    names = [(_child(entry, "Name"), _child(entry, "CreationDate")) for entry in _every(said, "Bucket")]
+    names = [(child(entry, "Name"), child(entry, "CreationDate")) for entry in every(said, "Bucket")]
     for name, created in sorted(names):
         if name:
             found.append(_bucket(store, name, created))
@@ -146,8 +146,8 @@ def _bucket(store: Store, name: str, created: str) -> dict[str, Any]:
             return
         row.update(value)
 
-    ask("location", lambda: {"region": _text(_parsed(store.get(name, {"location": ""}), "location"))})
-    ask("versioning", lambda: {"versioning": _child(_parsed(store.get(name, {"versioning": ""}), "v"), "Status")})
+    ask("location", lambda: {"region": _text(parsed(store.get(name, {"location": ""}), "location"))})
+    ask("versioning", lambda: {"versioning": child(parsed(store.get(name, {"versioning": ""}), "v"), "Status")})
     ask("policy", lambda: {"policy": _policy(store, name)})
     ask("contents", lambda: _contents(store, name))
     if not_read:
@@ -156,7 +156,7 @@ def _bucket(store: Store, name: str, created: str) -> dict[str, Any]:
 
 
 def _policy(store: Store, name: str) -> Any:
-    answer = _good(store.get(name, {"policy": ""}), "policy")
+    answer = good(store.get(name, {"policy": ""}), "policy")
     try:
         return json.loads(answer.content)
     except ValueError as exc:
@@ -165,9 +165,9 @@ def _policy(store: Store, name: str) -> Any:
 
 def _contents(store: Store, name: str) -> dict[str, Any]:
     try:
-        said = _parsed(store.get(name, {"storageinfo": ""}), "storageinfo")
+        said = parsed(store.get(name, {"storageinfo": ""}), "storageinfo")
         if said.tag.rpartition("}")[2] == "GetBucketStorageInfoResult":
-            return {"bytes": _number(_child(said, "Size")), "objects": _number(_child(said, "ObjectNumber"))}
+            return {"bytes": _number(child(said, "Size")), "objects": _number(child(said, "ObjectNumber"))}
     except CloudExitError:
         pass
     return _counted(store, name)
@@ -178,13 +178,13 @@ def _counted(store: Store, name: str) -> dict[str, Any]:
     marker = ""
     while True:
         query = {"max-keys": "1000", **({"marker": marker} if marker else {})}
-        page = _parsed(store.get(name, query), "the list of objects")
-        entries = _every(page, "Contents")
+        page = parsed(store.get(name, query), "the list of objects")
+        entries = every(page, "Contents")
         for entry in entries:
-            total += _number(_child(entry, "Size"))
+            total += _number(child(entry, "Size"))
             count += 1
-        last = _child(entries[-1], "Key") if entries else ""
-        more = _child(page, "IsTruncated") == "true" and last != marker and last != ""
+        last = child(entries[-1], "Key") if entries else ""
+        more = child(page, "IsTruncated") == "true" and last != marker and last != ""
         if not more:
             return {"bytes": total, "objects": count}
         if count >= MAX_OBJECTS:
@@ -192,25 +192,25 @@ def _counted(store: Store, name: str) -> dict[str, Any]:
         marker = last
 
 
-def _good(answer: Any, what: str) -> Any:
+def good(answer: Any, what: str) -> Any:
     status = int(answer.status_code)
     if status == 404:
         raise NotFound(f"Cannot read {what}", cause="HTTP 404")
     if status >= 400:
         code = ""
         with contextlib.suppress(CloudExitError):
-            code = _child(_tree(answer.content), "Code")
+            code = child(tree(answer.content), "Code")
         raise CloudExitError(
             f"Cannot read {what}", cause=f"HTTP {status}" + (f": {code[:80]}" if code else ""), retryable=status >= 500
         )
     return answer
 
 
-def _parsed(answer: Any, what: str) -> ElementTree.Element:
-    return _tree(_good(answer, what).content)
+def parsed(answer: Any, what: str) -> ElementTree.Element:
+    return tree(good(answer, what).content)
 
 
-def _tree(content: bytes) -> ElementTree.Element:
+def tree(content: bytes) -> ElementTree.Element:
     """The XML; what declares types or entities is refused before it is parsed."""
     if len(content) > MAX_ANSWER or b"<!DOCTYPE" in content.upper() or b"<!ENTITY" in content.upper():
         raise CloudExitError("Cannot read the answer", cause="the answer is too long, or declares entities")
@@ -222,11 +222,11 @@ def _tree(content: bytes) -> ElementTree.Element:
         raise CloudExitError("Cannot read the answer", cause="the answer is not XML") from exc
 
 
-def _every(tree: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+def every(tree: ElementTree.Element, name: str) -> list[ElementTree.Element]:
     return [entry for entry in tree.iter() if entry.tag.rpartition("}")[2] == name]
 
 
-def _child(tree: ElementTree.Element, name: str) -> str:
+def child(tree: ElementTree.Element, name: str) -> str:
     return next((_text(entry) for entry in tree if entry.tag.rpartition("}")[2] == name), "")
 
 

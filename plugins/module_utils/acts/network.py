@@ -114,7 +114,7 @@ def design(plan: plans.Plan, estate: estates.Estate) -> Design:
     )
     nets = networks.translate_networks(plan, estate, prefix=prefix, used=used)
     problems = list(nets.problems)
-    findings += [*nets.findings, *translated.findings, *balanced.findings]
+    findings += [*nets.findings, *translated.findings, *balanced.findings, *nat.vpn_findings(estate)]
     for one in findings:
         if one.severity == "blocker":
             subject = f"{one.subject.kind} {names.printable(one.subject.name)} ({one.subject.id})"

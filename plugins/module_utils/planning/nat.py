@@ -85,6 +85,10 @@ class _Translator:
             self._snat(rule)
         for router in self.estate.of("routers"):
             self._router(router)
+        for table in self.estate.of("route_tables"):
+            self._table(table)
+        for subnet in sorted(self.estate.subnets, key=lambda one: one.id):
+            self._host_routes(subnet)
         return NatTranslation(
             rules=[self.rules[name] for name in sorted(self.rules)],
             profiles=[self.profiles[name] for name in sorted(self.profiles)],
@@ -266,34 +270,132 @@ class _Translator:
         routes = router.properties.get("routes")
         for route in routes if isinstance(routes, list) else []:
             about = route if isinstance(route, Mapping) else {}
-            try:
-                network = str(ipaddress.ip_network(str(about.get("destination")), strict=False))
-                hop = str(ipaddress.ip_address(str(about.get("nexthop"))))
-            except ValueError:
+            self._route("routers", router, about.get("destination"), about.get("nexthop"), "router")
+
+    def _table(self, table: e.Resource) -> None:
+        """A table of routes of a VPC: its next hops are servers and cards as well as addresses."""
+        about = table.properties
+        subnets = {str(one.get("id")) for one in _mappings(about.get("subnets"))}
+        known = {one.network_id for one in self.estate.subnets if subnets & {one.id, one.network_id}}
+        if not any(self._here(identity) for identity in known):
+            return
+        for route in _mappings(about.get("routes")):
+            kind, hop = str(route.get("type", "")), str(route.get("nexthop", ""))
+            if kind == "local":
+                continue
+            ports = [one for one in self.estate.ports if hop and hop in (one.id, one.device_id)]
+            inner = [fixed.ip for port in ports for fixed in port.fixed_ips if ":" not in fixed.ip]
+            if kind in ("ecs", "eni", "vip") or inner:
+                self._route("route_tables", table, route.get("destination"), min(inner, default=hop), "route table")
+            else:
                 self._tell(
-                    "routers",
-                    router,
+                    "route_tables",
+                    table,
                     "warning",
-                    f"A route is not understood: {names.printable(str(route))}.",
-                    "Write it by hand.",
+                    f"{names.printable(str(route.get('destination')))} is reached by {names.printable(kind)} "
+                    f"({names.printable(hop)}), which does not move.",
+                    "Make the way to it at the target (VPN, a network of another edge), and the route with it.",
+                )
+
+    def _host_routes(self, subnet: e.Subnet) -> None:
+        """Routes that DHCP hands out: machines send to the gateway at the target, and the edge knows the way."""
+        if not self._here(subnet.network_id):
+            return
+        routed = any(
+            port.network_id == subnet.network_id and port.device_owner.startswith("network:router_interface")
+            for port in self.estate.ports
+        )
+        for route in subnet.routes:
+            if route.destination.startswith("169.254.") or route.nexthop == subnet.gateway:
+                continue
+            if not routed or route.destination in ("0.0.0.0/0", "::/0"):
+                self._tell(
+                    "subnets",
+                    subnet,
+                    "warning",
+                    f"Its DHCP hands out a route to {route.destination} by {route.nexthop}.",
+                    "DHCP of the target hands out none, and the edge cannot route for it: set it in the guests.",
                 )
                 continue
-            name = f"{self.prefix}-route-{names.slug(network, length=48)}-{names.short_id(router.id)}"
-            if name in self.routes and self.routes[name].next_hop != hop:
-                self._tell(
-                    "routers",
-                    router,
-                    "warning",
-                    f"It knows several ways to {network}.",
-                    "One became a route; write the others by hand.",
-                )
-                continue
-            self.routes[name] = model.StaticRoute(
-                name=name,
-                description=f"Route of router {names.printable(router.name, 60)} ({router.id})",
-                network=network,
-                next_hop=hop,
+            self._route("subnets", subnet, route.destination, route.nexthop, "subnet")
+
+    def _route(self, kind: str, owner: Any, destination: object, next_hop: object, what: str) -> None:
+        try:
+            network = str(ipaddress.ip_network(str(destination), strict=False))
+            hop = ipaddress.ip_address(str(next_hop))
+        except ValueError:
+            text = f"A route is not understood: {names.printable(f'{destination} by {next_hop}')}."
+            self._tell(kind, owner, "warning", text, "Write it by hand.")
+            return
+        if not any(hop.version == net.version and hop in net for net in self._nets()):
+            self._tell(
+                kind,
+                owner,
+                "warning",
+                f"The way to {network} is by {hop}, which is in no network that moves.",
+                "Make the way to it at the target, and the route with it.",
             )
+            return
+        known = next((one for one in self.routes.values() if one.network == network), None)
+        if known is not None:
+            if known.next_hop != str(hop):
+                self._tell(
+                    kind,
+                    owner,
+                    "warning",
+                    f"There are several ways to {network}: by {known.next_hop}, and by {hop}.",
+                    f"The edge takes the one by {known.next_hop}; write the other by hand, where it is needed.",
+                )
+            return
+        name = f"{self.prefix}-route-{names.slug(network, length=48)}-{names.short_id(owner.id)}"
+        about = f"Route of {what} {names.printable(owner.name, 60)} ({owner.id})"
+        self.routes[name] = model.StaticRoute(name=name, description=about, network=network, next_hop=str(hop))
+
+    def _nets(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        return [
+            ipaddress.ip_network(subnet.cidr, strict=False)
+            for subnet in self.estate.subnets
+            if subnet.cidr and self._here(subnet.network_id)
+        ]
+
+
+def vpn_findings(estate: e.Estate) -> list[e.Finding]:
+    """What a person has to make again of tunnels: with whom, for which networks, and how they are protected."""
+    policies = {one.id: one.properties for kind in ("ike_policies", "ipsec_policies") for one in estate.of(kind)}
+    services = {one.id: one.properties for one in estate.of("vpn_services")}
+    findings = []
+    for one in estate.of("vpn_connections"):
+        about = one.properties
+        peers = about.get("peer_cidrs")
+        behind = ", ".join(map(str, peers)) if isinstance(peers, list) and peers else "networks of its endpoint group"
+        who = names.printable(str(about.get("peer_address", "?")))
+        identity = names.printable(str(about.get("peer_id", "")))
+        ways = [
+            f"{title} {_protection(policies.get(str(about.get(key, '')), {}))}"
+            for title, key in (("IKE", "ikepolicy_id"), ("IPsec", "ipsecpolicy_id"))
+        ]
+        ours = str(services.get(one.parent, {}).get("external_v4_ip") or "the source's own")
+        findings.append(
+            e.Finding(
+                rule="vpn",
+                severity="warning",
+                subject=e.Subject(kind="vpn_connections", id=one.id, name=names.printable(one.name)),
+                seen=f"A tunnel goes to {who}{f' ({identity})' if identity not in ('', who) else ''} for "
+                f"{names.printable(behind, 200)}; {', '.join(ways)}. The other end knows our address {ours}.",
+                action="Make it again at the edge (IPsec VPN), with a new key: agree on it with the other end, which "
+                "needs the new address, and let what comes by it pass.",
+            )
+        )
+    return findings
+
+
+def _protection(about: Mapping[str, Any]) -> str:
+    keys = ("ike_version", "transform_protocol", "encryption_algorithm", "auth_algorithm", "pfs")
+    return names.printable(" ".join(str(about[key]) for key in keys if about.get(key))) or "not known"
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _ports(about: Mapping[str, Any], key: str) -> str:

@@ -16,6 +16,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning
     ONE,
     NatTranslation,
     translate_nat,
+    vpn_findings,
 )
 from tests.unit.plugins.module_utils.planning import estates
 
@@ -158,3 +159,92 @@ def test_routes_of_a_router() -> None:
         ("cx-route-10-99-0-0-16-rt1", "10.99.0.0/16", "10.20.0.5")
     ]
     assert len(found.findings) == 3
+
+
+def routed(*routes: e.Route, **changed: Any) -> NatTranslation:
+    """Host routes of a subnet that has a router."""
+    return nat(**router(), subnets=[estates.subnet(routes=list(routes), gateway="10.20.0.1")], **changed)
+
+
+def test_routes_that_dhcp_hands_out_are_the_edges() -> None:
+    found = routed(
+        e.Route("10.99.0.0/16", "10.20.0.5"),
+        e.Route("169.254.169.254/32", "10.20.0.2"),
+        e.Route("10.8.0.0/16", "10.20.0.1"),
+    )
+    assert [(one.name, one.next_hop) for one in found.routes] == [("cx-route-10-99-0-0-16-sn1", "10.20.0.5")]
+    assert found.findings == [], "neither of the metadata service, nor by the gateway itself"
+
+
+@pytest.mark.parametrize(
+    ("route", "text"),
+    [
+        (e.Route("0.0.0.0/0", "10.20.0.5"), "the edge cannot route for it: set it in the guests"),
+        (e.Route("10.99.0.0/16", "172.31.0.1"), "by 172.31.0.1, which is in no network that moves"),
+        (e.Route("nonsense", "10.20.0.5"), "A route is not understood: nonsense by 10.20.0.5"),
+    ],
+)
+def test_routes_that_no_edge_can_have_are_told(route: e.Route, text: str) -> None:
+    found = routed(route)
+    assert not found.routes and [one.severity for one in found.findings] == ["warning"]
+    assert text in f"{found.findings[0].seen} {found.findings[0].action}"
+
+
+def test_a_route_in_a_network_without_a_router_is_told() -> None:
+    found = nat(subnets=[estates.subnet(routes=[e.Route("10.99.0.0/16", "10.20.0.5")])])
+    assert not found.routes and "set it in the guests" in found.findings[0].action
+
+
+def test_two_ways_to_one_network() -> None:
+    several = {"routes": [{"destination": "10.99.0.0/16", "nexthop": "10.20.0.5"}]}
+    subnets = [estates.subnet(routes=[e.Route("10.99.0.0/16", "10.20.0.6")])]
+    found = nat(**router(**several), subnets=subnets)
+    assert [one.next_hop for one in found.routes] == ["10.20.0.5"]
+    assert "several ways to 10.99.0.0/16: by 10.20.0.5, and by 10.20.0.6" in found.findings[0].seen
+
+
+def test_tables_of_a_vpc() -> None:
+    routes = [
+        {"type": "local", "destination": "10.20.0.0/24", "nexthop": ""},
+        {"type": "ecs", "destination": "10.97.0.0/16", "nexthop": "s1"},
+        {"type": "vip", "destination": "10.98.0.0/16", "nexthop": "10.20.0.8"},
+        {"type": "peering", "destination": "10.30.0.0/16", "nexthop": "peer1"},
+    ]
+    table = e.Resource("rtb1", "main", properties={"subnets": [{"id": "n1"}], "routes": routes})
+    ports = [estates.port(device_id="s1")]
+    found = nat(resources={"route_tables": [table]}, ports=ports)
+    assert [(one.network, one.next_hop) for one in found.routes] == [
+        ("10.97.0.0/16", ports[0].fixed_ips[0].ip),
+        ("10.98.0.0/16", "10.20.0.8"),
+    ]
+    assert "10.30.0.0/16 is reached by peering (peer1), which does not move" in found.findings[0].seen
+    assert nat(resources={"route_tables": [table]}, networks=["other"]) == NatTranslation()
+
+
+def test_tunnels_are_listed_with_what_to_make_again() -> None:
+    about = {
+        "peer_address": "203.0.113.77",
+        "peer_id": "hq",
+        "peer_cidrs": ["192.168.0.0/16"],
+        "ikepolicy_id": "ike",
+        "ipsecpolicy_id": "esp",
+    }
+    read = replace(
+        estates.estate(),
+        resources={
+            "vpn_connections": [e.Resource("v1", "to hq", parent="svc", properties=about)],
+            "vpn_services": [e.Resource("svc", properties={"external_v4_ip": "192.0.2.50"})],
+            "ike_policies": [
+                e.Resource("ike", properties={"ike_version": "v2", "encryption_algorithm": "aes-256", "pfs": "group14"})
+            ],
+            "ipsec_policies": [
+                e.Resource("esp", properties={"transform_protocol": "esp", "encryption_algorithm": "aes-128"})
+            ],
+        },
+    )
+    (finding,) = vpn_findings(read)
+    assert finding.seen == (
+        "A tunnel goes to 203.0.113.77 (hq) for 192.168.0.0/16; IKE v2 aes-256 group14, IPsec esp aes-128. "
+        "The other end knows our address 192.0.2.50."
+    )
+    assert "Make it again at the edge" in finding.action

@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
         self._vars = task_vars or {}
         args = dict(self._task.args)
         # the reader host has another environment than the controller, which holds the credentials
-        args |= from_environment(self._kind(args), args)
+        kind = self._kind(args)
+        args |= from_environment(kind, args) if kind else {}
         self._evidence = args.get("evidence_dir")
         self._about = {"workload": args.get("workload"), "state_dir": args.get("state_dir"), "purpose": self.purpose}
         self._about = {key: value for key, value in self._about.items() if value is not None}
@@ -114,7 +115,7 @@ class ActionModule(ActionBase):
         }
         return {
             "failed": True,
-            "changed": True,
+            "changed": self.purpose != "verify",
             "msg": error["msg"],
             "error": error["type"],
             "hint": error["hint"],
@@ -162,7 +163,7 @@ class Lines:
         disks = status.get("disks") or []
         moment = time.monotonic()
         phase = str(status.get("phase", ""))
-        if phase not in ("copying", "reading back"):
+        if phase not in ("copying", "reading", "reading back"):
             self._say("done" if phase == "done" else str(status.get("stage", "")), moment, status)
             return
         for disk in disks:

@@ -34,6 +34,7 @@ options:
     choices:
       - pass
       - escrow
+      - verify
     default: pass
   wait:
     description:
@@ -139,7 +140,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "workload": {"type": "dict", "required": True},
-            "purpose": {"type": "str", "choices": ["pass", "escrow"], "default": "pass"},
+            "purpose": {"type": "str", "choices": ["pass", "escrow", "verify"], "default": "pass"},
             "state_dir": {"type": "path", "default": job.DEFAULT_STATE_DIR},
             "wait": {"type": "float", "default": 0},
             "seen": {"type": "str", "default": ""},

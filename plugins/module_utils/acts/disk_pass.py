@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import (
@@ -32,10 +32,11 @@ MIB = 1 << 20
 class Options:
     """How a pass is carried out. manifest_before, before_file: of the boot disk before its guest was adapted.
 
-    purpose: `pass` to the plan's target, or `escrow`; each has a job of its own.
+    expected: roots by volume, of a disk that is read to be compared. purpose: `pass` to the plan's target, `escrow` or `verify`; each has a job of its own.
     """
 
     purpose: str = "pass"
+    expected: Mapping[str, str] = field(default_factory=dict)
     state_dir: str = job.DEFAULT_STATE_DIR
     upload: str = "auto"
     replace_rolled_back: bool = False
@@ -51,10 +52,12 @@ def start(
     options: Options,
     *,
     wait_s: float,
+    runner: type[transfer.Runner] = transfer.Runner,
 ) -> tuple[job.Record, dict[str, Any], bool]:
     """The record of the job, its status after at most `wait_s` seconds, and whether it was started now.
 
     opened: connects with the target, given a directory for its scratch files; what it needs is imported already.
+    runner: what carries it out.
     Without clones, the job only looks for a machine that is verified already and returns its proof. A job of other
     clones is ended first (it gives its lease back). Raises what forbids a start; then no job was started.
     """
@@ -80,9 +83,9 @@ def start(
     status = {**kept, "workload": workload.host, "pass": identity, "began": job.now()}
 
     def body(record: job.Record) -> None:
-        runner = transfer.Runner(work, lambda: opened(str(record.path)), record)
-        signal.signal(signal.SIGTERM, lambda signum, frame: runner.stop())
-        runner.run()
+        running = runner(work, lambda: opened(str(record.path)), record)
+        signal.signal(signal.SIGTERM, lambda signum, frame: running.stop())
+        running.run()
 
     job.spawn(record, lock, body, status)
     return record, record.wait(wait_s), True
@@ -105,11 +108,13 @@ def prepare(workload: Workload, clones: Sequence[Mapping[str, Any]], identity: s
             what,
             timeout_s=options.device_timeout_s,
         )
-        before = options.manifest_before if workload.data.disks[number].boot else ""
+        volume = str(clone["volume"])
+        adapted = options.manifest_before if workload.data.disks[number].boot else ""
+        before = options.expected.get(volume, adapted)
         disks.append(
             transfer.PassDisk(
                 number,
-                str(clone["volume"]),
+                volume,
                 str(device),
                 int(clone["size"]),
                 manifest_before=before,

@@ -157,7 +157,7 @@ class Pass:
 
 
 @dataclass
-class _DiskProgress:
+class DiskProgress:
     index: int
     volume: str
     total: int
@@ -199,7 +199,7 @@ class Runner:
         self._tick_s = tick_s
         self._guard = threading.Lock()
         self._status: dict[str, Any] = record.read()
-        self._progress = [_DiskProgress(d.index, d.volume, d.size) for d in work.disks]
+        self._progress = [DiskProgress(d.index, d.volume, d.size) for d in work.disks]
         self._slots = Slots(record.root / "slots", work.parallel)
         self._limiter = SharedLimiter(record.root / "bandwidth", work.bandwidth)
         self._lease: ImportLease | ExportLease | None = None
@@ -340,12 +340,12 @@ class Runner:
             self._attempt = attempt
             self.cancel.clear()
             if self.stopped.is_set():
-                raise _stopped()
+                raise stopped()
             try:
                 return act()
             except CloudExitError as error:
                 if self.stopped.is_set():
-                    raise _stopped() from error
+                    raise stopped() from error
                 self.record.log(f"attempt {attempt}: {error}")
                 if not error.retryable or attempt >= TRIES:
                     raise
@@ -358,7 +358,7 @@ class Runner:
         self._say("waiting for a place on the reader host")
         with self._slots.hold(self.stopped.is_set):
             if self.stopped.is_set():
-                raise _stopped()
+                raise stopped()
             self._clear()
             lengths = self._prepared() if target.sized else None
             self._say("opening the import")
@@ -399,7 +399,7 @@ class Runner:
         self._clear()
         return {index: length for index, (length, _outcome) in self._made.items()}
 
-    def _prepare(self, disk: PassDisk, progress: _DiskProgress) -> None:
+    def _prepare(self, disk: PassDisk, progress: DiskProgress) -> None:
         if disk.index in self._made:
             return
         with contextlib.closing(self._open(disk.path)) as source:
@@ -428,7 +428,7 @@ class Runner:
                 marks[f"before.{disk.index}"] = disk.manifest_before
         return {key: value for key, value in marks.items() if value}
 
-    def _send(self, lease: ImportLease, disk: PassDisk, progress: _DiskProgress) -> None:
+    def _send(self, lease: ImportLease, disk: PassDisk, progress: DiskProgress) -> None:
         began = time.monotonic()
         progress.phase = "copying"
         with contextlib.closing(self._open(disk.path)) as source:
@@ -451,7 +451,7 @@ class Runner:
         progress.phase = "copied"
         outcome.manifest.dump(self.manifest_path("source", disk.index))
 
-    def _send_chunked(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
+    def _send_chunked(self, lease: ImportLease, source: Source, progress: DiskProgress) -> PassResult:
         outcome: list[PassResult] = []
 
         def produce(write: Callable[[bytes], object]) -> None:
@@ -460,7 +460,7 @@ class Runner:
         lease.send(progress.index, produce, None)
         return outcome[-1]
 
-    def _send_spooled(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
+    def _send_spooled(self, lease: ImportLease, source: Source, progress: DiskProgress) -> PassResult:
         """The compressed stream goes to a file first: for a target that wants the length before the bytes."""
         made = self._made.get(progress.index)
         if made is not None and made[1] is not None:
@@ -476,7 +476,7 @@ class Runner:
     def _spool_file(self, index: int) -> Path:
         return self.record.path / f"disk-{index}.part"
 
-    def _spool(self, source: Source, progress: _DiskProgress) -> PassResult:
+    def _spool(self, source: Source, progress: DiskProgress) -> PassResult:
         progress.phase = "compressing to a file"
         try:
             with open(self._spool_file(progress.index), "wb") as stream:
@@ -492,7 +492,7 @@ class Runner:
             self._unspool(progress.index)
             raise
 
-    def _send_spool(self, lease: ImportLease, progress: _DiskProgress) -> None:
+    def _send_spool(self, lease: ImportLease, progress: DiskProgress) -> None:
         spool = self._spool_file(progress.index)
         progress.phase = "copying"
         length = spool.stat().st_size
@@ -513,7 +513,7 @@ class Runner:
         with contextlib.suppress(FileNotFoundError):
             self._spool_file(index).unlink()
 
-    def _send_measured(self, lease: ImportLease, source: Source, progress: _DiskProgress) -> PassResult:
+    def _send_measured(self, lease: ImportLease, source: Source, progress: DiskProgress) -> PassResult:
         made = self._made.get(progress.index)
         if made is None:
             progress.phase = "measuring"
@@ -540,7 +540,7 @@ class Runner:
         return outcome[-1]
 
     def _stream(
-        self, source: Source, write: Callable[[bytes], object], progress: _DiskProgress, limiter: Limiter | None
+        self, source: Source, write: Callable[[bytes], object], progress: DiskProgress, limiter: Limiter | None
     ) -> PassResult:
         return stream_vmdk(source, write, self._note(progress), limiter, cancel=self.cancel)
 
@@ -551,7 +551,7 @@ class Runner:
         self._say("waiting for a place on the reader host")
         with self._slots.hold(self.stopped.is_set):
             if self.stopped.is_set():
-                raise _stopped()
+                raise stopped()
             self._clear()
             lease = target.open_export(ref)
             self._lease = lease
@@ -570,12 +570,12 @@ class Runner:
         return [self._difference(progress) for progress in self._progress if not self._agrees(progress)]
 
     @staticmethod
-    def _agrees(progress: _DiskProgress) -> bool:
+    def _agrees(progress: DiskProgress) -> bool:
         if progress.sample is not None:
             return not progress.sample.differing
         return progress.root_target == progress.root_source
 
-    def _fetch(self, lease: ExportLease, disk: PassDisk, progress: _DiskProgress, roots: Mapping[int, str]) -> None:
+    def _fetch(self, lease: ExportLease, disk: PassDisk, progress: DiskProgress, roots: Mapping[int, str]) -> None:
         progress.phase = "reading back"
         self.manifest_path("target", disk.index).unlink(missing_ok=True)
         progress.sample = self._sampled(lease, progress, roots[disk.index]) if disk.sampled else None
@@ -590,7 +590,7 @@ class Runner:
         progress.phase = "read back"
         manifest.dump(self.manifest_path("target", disk.index))
 
-    def _sampled(self, lease: ExportLease, progress: _DiskProgress, root: str) -> vmdk_sample.Sample | None:
+    def _sampled(self, lease: ExportLease, progress: DiskProgress, root: str) -> vmdk_sample.Sample | None:
         """Compare a sample of a disk with what was sent; None where all of it has to be read."""
         try:
             sent = Manifest.load(self.manifest_path("source", progress.index))
@@ -612,7 +612,7 @@ class Runner:
         self.record.log(f"disk {progress.index + 1} is read back as a whole: {why}")
         return None
 
-    def _difference(self, progress: _DiskProgress) -> str:
+    def _difference(self, progress: DiskProgress) -> str:
         text = f"disk {progress.index + 1} (volume {progress.volume})"
         if progress.sample is not None:
             first = ", ".join(str(chunk) for chunk in progress.sample.differing[:SHOW_CHUNKS])
@@ -633,12 +633,12 @@ class Runner:
 
     # -- threads, progress
 
-    def _each(self, act: Callable[[PassDisk, _DiskProgress], None]) -> None:
+    def _each(self, act: Callable[[PassDisk, DiskProgress], None]) -> None:
         """Run `act` for every disk: one at a time on the slot that is held, more where there are more slots."""
         pending = list(zip(self.work.disks, self._progress, strict=True))
         errors: list[BaseException] = []
 
-        def take() -> tuple[PassDisk, _DiskProgress] | None:
+        def take() -> tuple[PassDisk, DiskProgress] | None:
             with self._guard:
                 return None if errors or not pending else pending.pop(0)
 
@@ -666,7 +666,7 @@ class Runner:
         if errors:
             raise next((e for e in errors if not isinstance(e, Cancelled)), errors[0])
 
-    def _note(self, progress: _DiskProgress) -> Callable[[int, int], None]:
+    def _note(self, progress: DiskProgress) -> Callable[[int, int], None]:
         def note(done: int, total: int) -> None:
             progress.done = min(progress.total, done)
             self._check()
@@ -742,7 +742,7 @@ class Runner:
         """Where the record keeps the manifest of a disk; side: `source` or `target`."""
         return self.record.path / f"{side}-{index}.manifest"
 
-    def _disk_result(self, progress: _DiskProgress) -> dict[str, Any]:
+    def _disk_result(self, progress: DiskProgress) -> dict[str, Any]:
         before = {d.index: d.manifest_before for d in self.work.disks}
         return {
             "index": progress.index,
@@ -810,7 +810,7 @@ def stored_manifests(record: Record) -> list[tuple[str, int]]:
     return [(name, (record.path / name).stat().st_size) for name in names]
 
 
-def _stopped() -> CloudExitError:
+def stopped() -> CloudExitError:
     return CloudExitError(
         "The pass was stopped",
         cause="the job on the reader host was asked to end",

@@ -12,9 +12,9 @@ version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
-  - Runs on the reader host. Reads fresh clones of the disks, hashes them, and compares the roots of their manifests with
-    those of the source's own bytes that M(cloudexit.flexible_engine.disk_pass) returned when the workload moved. Equal
-    roots show that nobody wrote to the source since.
+  - Runs on the reader host. Reads fresh clones of the disks, hashes them, and compares the roots of their manifests
+    with those of the source's own bytes that M(cloudexit.flexible_engine.disk_pass) returned when the workload moved.
+    Equal roots show that nobody wrote to the source since.
   - The work is done by a job of its own, as that of M(cloudexit.flexible_engine.disk_pass); a run that was interrupted
     is joined by the next one.
   - It changes nothing, and is the same in check mode but that nothing is read.
@@ -34,8 +34,8 @@ options:
     required: true
   proven:
     description:
-      - What M(cloudexit.flexible_engine.disk_pass) returned as C(disks) when the workload moved, each with C(volume) and
-        C(manifest_before).
+      - What M(cloudexit.flexible_engine.disk_pass) returned as C(disks) when the workload moved, each with C(volume)
+        and C(manifest_before).
     type: list
     elements: dict
     required: true

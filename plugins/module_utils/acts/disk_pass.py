@@ -32,8 +32,8 @@ MIB = 1 << 20
 class Options:
     """How a pass is carried out.
 
-    manifest_before, before_file: of the boot disk before its guest was adapted. expected: roots by volume, of disks that
-    are read to be compared. purpose: `pass` to the plan's target, `escrow` or `verify`; each has a job of its own.
+    manifest_before, before_file: of the boot disk before its guest was adapted. expected: roots by volume, of disks
+    that are read to be compared. purpose: `pass` to the plan's target, `escrow` or `verify`; each has a job of its own.
     """
 
     purpose: str = "pass"

@@ -406,7 +406,7 @@ def canonical(addresses: Sequence[object]) -> list[str]:
     return sorted(found)
 
 
-GROUPS = Kind("firewall group", "firewallGroups", _shown_group, fixed=("type",))
+GROUPS = Kind("firewall group", "firewallGroups", _shown_group, fixed=("type",), apart=True)
 
 
 def group_summaries(session: Session, owner: str) -> list[Json]:
@@ -482,7 +482,7 @@ def _shown_profile(one: Json) -> Shown:
     return {"ports": sorted(entries)}
 
 
-PROFILES = Kind("port profile", "applicationPortProfiles", _shown_profile)
+PROFILES = Kind("port profile", "applicationPortProfiles", _shown_profile, apart=True)
 
 
 def profiles(session: Session, owner: str, scope: str = "") -> list[Json]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.wire import Json
 
 _STAMP = re.compile(r"\s*\[cloudexit ([A-Za-z0-9%._~:-]{1,600}) ([0-9a-f]{8})\]\s*$")
+
+WRITERS = 4
+"""Changes at a time, of what locks nothing but itself."""
 
 Shown = Mapping[str, Any]
 """What of an object is compared and shown: plain values, sorted where order means nothing."""
@@ -99,13 +104,15 @@ class Wanted:
 @dataclass(frozen=True)
 class Kind:
     """A kind of objects. name: for people. path: of its objects, below /cloudapi/1.0.0. shown(object): what is
-    compared of one. fixed: names in it that cannot be changed later. keeps: fields that are sent back as they are.
+    compared of one. fixed: names in it that cannot be changed later. apart: a change of one locks nothing but it, so
+    that several are changed at a time.
     """
 
     name: str
     path: str
     shown: Callable[[Json], Shown]
     fixed: tuple[str, ...] = ()
+    apart: bool = False
 
 
 def plan(
@@ -201,20 +208,45 @@ def _edited(kind: Kind, one: Json, before: Shown) -> str:
 def apply(session: Session, kind: Kind, changes: ChangeSet) -> dict[str, str]:
     """Make the changes, in their order; the ids that the server named for what was created, by name ("" for none).
 
-    Raises Conflict, with nothing changed, where there are conflicts.
+    Raises Conflict, with nothing changed, where there are conflicts. Where one change of several that are made at a
+    time fails, those that are begun are ended, no other is begun, and the first error is raised.
     """
     changes.refuse_conflicts(f"cannot change {kind.name}s")
-    made: dict[str, str] = {}
-    for change in changes.changes:
-        what = f"cannot {change.action} the {kind.name} {change.name}"
-        if change.action == "create":
-            made[change.name] = create(session, kind.path, change.body, what)
-        elif change.action == "update":
-            path = item(kind.path, change.id)
-            tasks.run(session, "PUT", path, what, body=dict(change.body), ok=(200, 202, 204))
-        else:
-            remove(session, item(kind.path, change.id), what)
-    return made
+    if kind.apart and len(changes.changes) > 1:
+        ids = _at_a_time(session, kind, changes.changes)
+    else:
+        ids = [_make(session, kind, change) for change in changes.changes]
+    return {change.name: made for change, made in zip(changes.changes, ids, strict=True) if change.action == "create"}
+
+
+def _at_a_time(session: Session, kind: Kind, changes: Sequence[Change]) -> list[str]:
+    stopped = threading.Event()
+
+    def make(change: Change) -> str:
+        if stopped.is_set():
+            return ""
+        try:
+            return _make(session, kind, change)
+        except BaseException:
+            stopped.set()
+            raise
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        done = [pool.submit(make, change) for change in changes]
+    return [one.result() for one in done]
+
+
+def _make(session: Session, kind: Kind, change: Change) -> str:
+    """Make one change; the id of what was created, where the server named it."""
+    what = f"cannot {change.action} the {kind.name} {change.name}"
+    if change.action == "create":
+        return create(session, kind.path, change.body, what)
+    if change.action == "update":
+        path = item(kind.path, change.id)
+        tasks.run(session, "PUT", path, what, body=dict(change.body), ok=(200, 202, 204))
+    else:
+        remove(session, item(kind.path, change.id), what)
+    return ""
 
 
 def item(path: str, identity: str) -> str:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +24,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.marks import Marks
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import locks, network, objects, vm
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import xml as vxml
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.changes import Change, ChangeSet
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd.objects import Wanted
 from tests.unit.module_utils.target.vcd.fake import (
     TASK,
@@ -444,3 +446,37 @@ def test_shapes_that_are_none_do_no_harm(fake: Fake, values: Any) -> None:
     fake.routes["GET /cloudapi/1.0.0/edgeGateways"] = js({"values": values})
     with logged_in(fake) as session:
         assert all(one.id == "" for one in network.edges(session))
+
+
+# -- several at a time
+
+
+def creations(count: int) -> ChangeSet:
+    return ChangeSet(tuple(Change("create", "group", f"g{number}", None, {}) for number in range(count)))
+
+
+def test_what_locks_only_itself_is_made_several_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(objects.WRITERS)
+
+    def create(session: object, path: str, body: object, what: str) -> str:
+        together.wait(10)
+        return f"id of {what.rpartition(' ')[2]}"
+
+    monkeypatch.setattr(objects, "create", create)
+    apart = objects.Kind("group", "groups", dict, apart=True)
+    made = objects.apply(cast(Any, None), apart, creations(objects.WRITERS * 2))
+    assert made == {f"g{number}": f"id of g{number}" for number in range(objects.WRITERS * 2)}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_after_an_error_nothing_more_is_begun(monkeypatch: pytest.MonkeyPatch, apart: bool) -> None:
+    begun: list[str] = []
+
+    def create(session: object, path: str, body: object, what: str) -> str:
+        begun.append(what)
+        raise Refused(what, cause="no")
+
+    monkeypatch.setattr(objects, "create", create)
+    with pytest.raises(Refused, match=r"cannot create the group g.*: no"):
+        objects.apply(cast(Any, None), objects.Kind("group", "groups", dict, apart=apart), creations(40))
+    assert len(begun) <= (objects.WRITERS if apart else 1)

@@ -39,6 +39,8 @@ SECNUMCLOUD_NOTICE_DAYS = 21
 """Least notice before an erasure (ANSSI SecNumCloud 3.2, end of contract)."""
 WAIVABLE = ("G4", "G5", "G9")
 """Gates that an exception in writing may stand for: read again on the day, soak, escrow. None of the others."""
+ONE_BY_ONE = ("servers", "volumes", "buckets", "image_repositories", "secrets", "keys")
+"""Kinds that are never chosen all at once: what people work on, what belongs to the whole account, keys."""
 ROLES = ("customer", "operations", "security")
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
@@ -340,9 +342,7 @@ class Policy:
     )
     kinds: dict[str, Choice] = field(
         default_factory=dict,
-        metadata=doc(
-            "kinds, like snapshots or backups: what becomes of all of them; no servers, volumes, secrets or keys"
-        ),
+        metadata=doc(f"kinds, like snapshots or backups: what becomes of all of them; not {', '.join(ONE_BY_ONE)}"),
     )
     objects: dict[str, dict[str, Choice]] = field(
         default_factory=dict, metadata=doc("single objects, by kind and id; goes before all else")
@@ -482,7 +482,7 @@ def _choices(policy: Policy) -> Iterator[Problem]:
             fault = fault_of_key(f"{kind}/x")
             if fault:
                 yield Problem(where, fault)
-            elif kind in ("servers", "volumes", "secrets", "keys"):
+            elif kind in ONE_BY_ONE:
                 yield Problem(where, f"{kind} are decided by workload or one by one, never all at once")
     if isinstance(policy.objects, dict):
         for kind, entries in policy.objects.items():

@@ -191,6 +191,8 @@ class _Reader:
         """All objects that an entry mentions by id."""
         found: set[str] = set()
         for word, text in _texts(schema.dump(entry) if kind in kinds.TYPED else self._plain(entry), ""):
+            if text == entry.id:
+                continue
             for ident in (text, *_UUID.findall(text)) if len(text) > 31 else (text,):
                 for other in self._by_id.get(ident, ()):
                     said = NAMED.get(other.partition("/")[0])
@@ -200,7 +202,7 @@ class _Reader:
 
     @staticmethod
     def _plain(entry: Any) -> dict[str, Any]:
-        return {"id": entry.id, "parent": entry.parent, "name": entry.name, **entry.properties}
+        return {"parent": entry.parent, "name": entry.name, **entry.properties}
 
     def _parent(self, kind: str, key: str, entry: Any) -> None:
         """A part uses what it is a part of, never the other way round, and goes with it."""

@@ -9,6 +9,7 @@ alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,16 +195,29 @@ def not_an_object(estate: estates.Estate) -> dict[tuple[str, str], str]:
                 found[kind, entry.id] = f"the same as {row.twin}/{entry.id}"
             elif row.stage is None:
                 found[kind, entry.id] = row.why
-            elif kind == "ports":
-                why = _part(entry)
-                if why:
-                    found[kind, entry.id] = why
+            elif why := _part(kind, entry):
+                found[kind, entry.id] = why
     return found
 
 
-def _part(port: Any) -> str:
-    """What a port is a part of, where the cloud itself makes it and takes it away."""
-    owner = str(port.device_owner)
-    if owner.startswith("network:") and owner != "network:":
-        return f"a part of {owner.partition(':')[2]} {port.device_id}, which takes it along".replace(" ,", ",")
+def faces(keys: Iterable[str]) -> frozenset[str]:
+    """Names of objects (kind/id), and for each the name under which its twin would be the object."""
+    found = set(keys)
+    for key in tuple(found):
+        kind, dummy, ident = key.partition("/")
+        while kind in ROWS and ROWS[kind].twin:
+            kind = ROWS[kind].twin
+            found.add(f"{kind}/{ident}")
+    return frozenset(found)
+
+
+def _part(kind: str, entry: Any) -> str:
+    """What an entry is a part of, where the cloud itself makes it and takes it away."""
+    if kind == "ports":
+        owner = str(entry.device_owner)
+        return f"a part of {owner}, which takes it along" if owner.startswith("network:") else ""
+    if kind == "dns_records" and (entry.properties.get("default") is True or entry.properties.get("type") == "SOA"):
+        return "a part of its zone, which takes it along"
+    if kind == "route_tables" and entry.properties.get("default") is True:
+        return "the default of its VPC, which takes it along"
     return ""

@@ -108,7 +108,7 @@ def timeline(policy: model.Policy, *, moved: Iterable[str] = (), escrow_verified
     moved: workloads that are deleted because they moved; their acceptance starts the soak. escrow_verified: when the
     copy outside of the platform had been restored and compared, UTC; empty: not yet.
     """
-    zone = zoneinfo.ZoneInfo(policy.calendar.zone)
+    zone = zone_of(policy)
     timers: list[Timer] = []
     unknown: list[str] = []
     for rule, bound, at, lacking in _moments(policy, sorted(set(moved)), escrow_verified, zone):
@@ -154,6 +154,11 @@ def _moments(policy: model.Policy, moved: list[str], escrow_verified: str, zone:
         yield "public_return", "not_after", end(contract.returned, months=RETURN_MONTHS), ""
     if contract.platform_end:
         yield "platform_end", "not_after", end(contract.platform_end, days=-contract.margin_days), ""
+
+
+def zone_of(policy: model.Policy) -> zoneinfo.ZoneInfo:
+    """The time zone of the dates of a policy."""
+    return zoneinfo.ZoneInfo(policy.calendar.zone)
 
 
 def ends(value: str, zone: zoneinfo.ZoneInfo, *, days: float = 0, months: int = 0) -> datetime.datetime:

@@ -130,7 +130,7 @@ def test_nothing_is_erased_or_exported_without_who_and_when(part: str, entry: An
 
 def test_whole_kinds_of_what_people_work_on_and_of_keys_are_never_chosen_at_once() -> None:
     choice = {"choice": "erased", "by": "x", "at": "2026-10-01"}
-    for kind in ("servers", "volumes", "secrets", "keys"):
+    for kind in model.ONE_BY_ONE:
         assert f"kinds.{kind}" in problems(changed("kinds", {kind: choice}))
     assert "did you mean snapshots" in problems(changed("kinds", {"snapshot": choice}))["kinds.snapshot"]
 

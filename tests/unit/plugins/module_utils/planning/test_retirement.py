@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement as documents
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement_policy as policies
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import retirement
+from tests.unit.plugins.module_utils.planning import retirements as r
 
 SERVER = model.Server(
     id="s1",
@@ -101,3 +110,202 @@ def test_every_kind_with_fields_of_its_own_is_compared_and_is_plain_data() -> No
     assert retirement.size_gib("servers", replace(SERVER, image_id="i")) == 20.0
     assert retirement.size_gib("buckets", model.Resource(id="b", size_gib=2.5)) == 2.5
     assert retirement.created("buckets", model.Resource(id="b", created="2020")) == "2020"
+
+
+def fate(case: r.Case, key: str) -> str:
+    return case.fates()[key]
+
+
+def test_a_workload_that_moved_is_proven_and_accepted_goes_with_all_that_it_used() -> None:
+    case = r.case()
+    plan = case.draft()
+    assert [(item.ref.key, item.choice) for item in plan.items] == [
+        ("servers/s1", "moved"),
+        ("volumes/v1", "moved"),
+        ("volumes/v2", "moved"),
+        ("ports/p1", "residue"),
+        ("security_groups/g1", "residue"),
+        ("subnets/u1", "residue"),
+        ("networks/n1", "residue"),
+    ]
+    assert [(kept.id, kept.reason) for kept in plan.kept] == [("g0", "protected")]
+    server = plan.item("servers/s1")
+    assert server is not None
+    assert server.takes == ["ports/p1", "volumes/v1", "volumes/v2"]
+    assert server.why == "moved to vc/web, read back equal at 2026-12-01T00:00:00Z, accepted by Paul on 2026-12-05"
+    assert plan.item("volumes/v1").after == ["servers/s1"]  # type: ignore[union-attr]
+    assert plan.timers and plan.waivers[0].gate == "G9"
+    assert documents.loads(json.dumps(schema.dump(plan))).digest() == plan.digest()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"proofs": {}}, "not_migrated"),
+        ({"proofs": {"web": r.proof(r.SERVER, read_back="sha256:other")}}, "not_verified"),
+        ({"proofs": {"web": r.proof(r.SERVER, volumes=("v2",))}}, "not_verified"),
+        ({"acceptances": {}}, "not_accepted"),
+        ({"acceptances": {"web": policies.Acceptance(by="Paul", at="2027-02-03")}}, "not_accepted"),
+        ({"plan": None, "acceptances": {}}, "undecided"),
+        ({"plan": r.migration(web=r.workload(r.SERVER, move="none", reason="x"))}, "undecided"),
+        ({"holds": [policies.Hold(workloads=["web"], why="dispute")]}, "held"),
+        ({"holds": [policies.Hold(all=True, why="dispute")]}, "held"),
+        ({"protected": {"volumes/v1": "evidence"}}, "protected"),
+        ({"shared": {"volumes/v1": ["a transfer"]}}, "shared"),
+    ],
+)
+def test_a_workload_stays_with_all_that_it_uses_and_says_why(changed: dict[str, Any], reason: str) -> None:
+    case = r.case(**changed)
+    fates = case.fates()
+    assert fates["volumes/v1"] == reason
+    assert not {"moved", "erased", "exported", "residue"} & set(fates.values())
+    kept = {f"{entry.kind}/{entry.id}": entry for entry in case.draft().kept}
+    assert "servers/s1" in kept["ports/p1"].detail or kept["ports/p1"].reason == reason
+
+
+def test_a_hold_is_over_after_its_last_day() -> None:
+    over = [policies.Hold(all=True, why="dispute", until="2027-02-01")]
+    assert fate(r.case(holds=over), "servers/s1") == "moved"
+    assert fate(r.case(holds=[replace(over[0], until="2027-02-02")]), "servers/s1") == "held"
+
+
+def test_erased_and_exported_need_no_proof_and_copies_their_own_word() -> None:
+    snapshot = model.Snapshot(id="sn", volume_id="v1")
+    erased = {"workloads": {"web": r.ERASED}, "proofs": {}, "acceptances": {}, "snapshots": [snapshot]}
+    fates = r.case(**erased).fates()
+    assert (fates["snapshots/sn"], fates["volumes/v1"], fates["servers/s1"]) == ("undecided", "needed", "needed")
+    fates = r.case(**erased, kinds={"snapshots": r.ERASED}).fates()
+    assert (fates["snapshots/sn"], fates["volumes/v1"], fates["servers/s1"]) == ("erased", "erased", "erased")
+    exported = replace(r.ERASED, choice="exported", what="qcow2", digest="sha256:1", handed_over="2026-12-01")
+    plan = r.case(workloads={"web": exported}, proofs={}, acceptances={}).draft()
+    assert plan.item("volumes/v1").choice == "exported"  # type: ignore[union-attr]
+    nothing = replace(exported, digest="")
+    assert fate(r.case(workloads={"web": nothing}), "servers/s1") == "undecided"
+
+
+def test_the_last_copy_is_never_chosen_with_its_kind() -> None:
+    backups = [r.res("b1", "v1", volume_id="v1"), r.res("b2", "lost", volume_id="lost")]
+    case = r.case(resources={"volume_backups": backups}, kinds={"volume_backups": r.ERASED})
+    assert (fate(case, "volume_backups/b1"), fate(case, "volume_backups/b2")) == ("erased", "undecided")
+    by_itself = r.case(resources={"volume_backups": backups}, objects={"volume_backups": {"b2": r.ERASED}})
+    assert fate(by_itself, "volume_backups/b2") == "erased"
+    # a backup that stays is named as what can be restored
+    assert "volume_backups/b1 stays" in by_itself.draft().item("volumes/v1").restorable  # type: ignore[union-attr]
+
+
+def test_a_tenant_that_is_only_erased_keeps_what_belongs_to_the_whole_account_and_its_keys() -> None:
+    resources = {kind: [r.res("x")] for kind in ("buckets", "keys", "secrets", "rds_instances", "image_repositories")}
+    case = r.case(
+        plan=None,
+        proofs={},
+        acceptances={},
+        resources=resources,
+        decision=policies.Decided(choice="erase", by="Jeanne", mandate="CIO", at="2026-10-01"),
+    )
+    fates = case.fates()
+    assert (fates["servers/s1"], fates["volumes/v1"], fates["rds_instances/x"]) == ("erased", "erased", "erased")
+    for kind in ("buckets", "keys", "secrets", "image_repositories"):
+        assert fates[f"{kind}/x"] == "undecided"
+
+
+def test_a_key_goes_only_when_nothing_that_it_encrypts_stays() -> None:
+    volumes = [replace(v, encrypted=True, metadata={"__system__cmkid": "k"}) for v in r.estate().volumes]
+    chosen = {"objects": {"keys": {"k": r.ERASED}}, "volumes": volumes}
+    keys = {"keys": [r.res("k")]}
+    plan = r.case(**chosen, resources=keys).draft()
+    assert plan.items[-1].ref.key == "keys/k"
+    assert plan.items[-1].after == ["volumes/v1", "volumes/v2"]
+    backup = {"volume_backups": [r.res("b", "v1", volume_id="v1")], **keys}
+    assert fate(r.case(**chosen, resources=backup), "keys/k") == "needed"
+
+
+def test_reader_hosts_go_last_or_stay_and_never_before_what_they_read() -> None:
+    helper = model.Server(id="a0", name="reader", volumes=[model.Attachment("rv", boot=True)])
+    plan = replace(r.migration(web=r.workload(r.SERVER, reader="rd")), readers={"rd": plans.Reader(server_id="a0")})
+    more = {"servers": [helper, r.SERVER], "volumes": [*r.estate().volumes, model.Volume(id="rv")], "plan": plan}
+    found = r.case(**more).draft()
+    assert [i.ref.key for i in found.items if i.stage == "servers"] == ["servers/s1", "servers/a0"]
+    assert fate(r.case(**more), "volumes/rv") == "residue"
+    assert fate(r.case(**more, reader_hosts="keep"), "servers/a0") == "protected"
+    assert fate(r.case(**more, proofs={}), "servers/a0") == "needed"
+    # a disk with data on it is decided by people
+    data = replace(helper, volumes=[*helper.volumes, model.Attachment("v9")])
+    more |= {"servers": [data, r.SERVER], "volumes": [*more["volumes"], model.Volume(id="v9")]}
+    assert (fate(r.case(**more), "volumes/v9"), fate(r.case(**more), "servers/a0")) == ("undecided", "needed")
+
+
+def test_what_a_migration_left_behind_goes_with_what_it_was_made_for() -> None:
+    own = {"cloudexit_tenant": "acme", "cloudexit_source_id": "v1"}
+    left = {"snapshots": [model.Snapshot(id="sn", volume_id="v1", metadata=own)]}
+    left["volumes"] = [*r.estate().volumes, model.Volume(id="cl", snapshot_id="sn", metadata=own)]
+    plan = r.case(**left).draft()
+    order = [item.ref.key for item in plan.items if item.stage == "volumes"]
+    assert order == ["volumes/cl", "volumes/v2", "snapshots/sn", "volumes/v1"]
+    assert fate(r.case(**left, proofs={}), "volumes/cl") == "needed"
+    others = {**left, "snapshots": [replace(left["snapshots"][0], metadata={**own, "cloudexit_tenant": "else"})]}
+    assert fate(r.case(**others), "snapshots/sn") == "undecided"
+
+
+def test_what_works_for_something_that_stays_stays() -> None:
+    other = model.Server(id="s2", ports=["p2"])
+    port = replace(r.estate().ports[0], id="p2", device_id="s2", fixed_ips=[model.FixedIp("10.0.0.6", "u1")])
+    inner = model.Port(
+        id="ri",
+        network_id="n1",
+        device_id="r1",
+        device_owner="network:router_interface",
+        fixed_ips=[model.FixedIp("10.0.0.1", "u1")],
+    )
+    addresses = [model.FloatingIp(id=f"f{p}", address=f"198.51.100.{p}", port_id=f"p{p}") for p in (1, 2)]
+    case = r.case(
+        servers=[r.SERVER, other],
+        ports=[*r.estate().ports, port, inner],
+        floating_ips=addresses,
+        resources={"routers": [r.res("r1")], "alarms": [r.res(f"a{s}", d=[{"value": s}]) for s in ("s1", "s2")]},
+    )
+    fates = case.fates()
+    for key in ("routers/r1", "floating_ips/f2", "networks/n1", "subnets/u1", "alarms/as2"):
+        assert fates[key] == "needed", key
+    for key in ("servers/s1", "ports/p1", "floating_ips/f1", "alarms/as1"):
+        assert fates[key] in ("moved", "residue"), key
+
+
+def test_no_plan_is_made_of_readings_that_have_holes() -> None:
+    case = r.case()
+
+    def refused(known: retirement.Known = case.known, again: model.Estate = case.estate, **parts: Any) -> str:
+        with pytest.raises(InvalidInput) as caught:
+            retirement.draft(replace(case.estate, **parts), again, case.plan, case.policy, known)
+        return "; ".join(str(problem) for problem in caught.value.problems)
+
+    assert "two readings differ" in refused(again=replace(case.estate, volumes=[]))
+    assert "volumes: partial" in refused(read={**r.READ, "volumes": "partial"})
+    assert "keys: not_read" in refused(read={kind: "complete" for kind in r.READ if kind != "keys"})
+    assert "service dns: not_read" in refused(services=[model.Service("dns", "not_read")])
+    assert "is of project" in refused(tenant=model.Tenant(project_id="q", region="R1"))
+    for key in ("at", "user_id", "ledger", "cloud", "signers"):
+        assert f"{key}: is not known" in refused(known=replace(case.known, **{key: " "}))
+    absent = replace(case.estate, read={**r.READ, "keys": "absent"})
+    retirement.draft(absent, absent, case.plan, case.policy, case.known)
+
+
+def test_names_that_nothing_has_are_refused_since_they_protect_nothing() -> None:
+    case = r.case(
+        holds=[policies.Hold(objects=["volumes/v7"], workloads=["wob"], why="x")],
+        protected={"buckets/audit": "x"},
+        workloads={"wbe": r.ERASED},
+        objects={"volumes": {"v8": r.ERASED}},
+        acceptances={"veb": policies.Acceptance(by="x", at="2026-12-05")},
+    )
+    with pytest.raises(InvalidInput) as caught:
+        case.draft()
+    text = "; ".join(str(problem) for problem in caught.value.problems)
+    assert all(name in text for name in ("volumes/v7", "wob", "buckets/audit", "wbe", "volumes/v8", "veb"))
+
+
+def test_objects_that_vanished_without_a_record_stop_everything() -> None:
+    before = r.estate(resources={"buckets": [r.res("b")]})
+    with pytest.raises(InvalidInput, match=r"buckets/b was there before") as caught:
+        r.case(previous=before).draft()
+    assert caught.value.hint
+    r.case(previous=before, recorded=["buckets/b"]).draft()

@@ -19,6 +19,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.words import Language, Words
 
 GIB = 1 << 30
+MOST_TOTALS = 8
+"""Rows of totals on the first sheet; more of them begin the annex instead, so that the sheet stays one."""
 
 _SEAL = (
     '<svg class="seal" viewBox="0 0 120 120" aria-hidden="true"><g fill="none" stroke="currentColor">'
@@ -93,7 +95,7 @@ def _sheet(p: _Page) -> str:
             f'<p class="tenant">{name(c.tenant.name)}</p><p class="place">{joined(place, " · ")}</p>',
             f'<p class="said">{text(c.statements[t.language][0])}</p>',
             f'<p class="sum"><strong>{text(count)}</strong> <span>{text(t.size(size))}</span></p>',
-            _totals(p),
+            _totals(p) if len(c.totals) <= MOST_TOTALS else "",
             _facts(parties),
             f'<div class="people">{_facts(people)}</div>',
             f"<footer><p>{text(t.labelled(t('Issued'), t.moment(c.issued)))} · {text(c.id)}</p>"
@@ -120,10 +122,15 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _totals(p: _Page) -> str:
     t = p.t
     rows = [
-        [text(t.kind(one.kind)), text(t.number(one.count)), text(t.size(one.size_gib)), text(t(f"method {one.method}"))]
+        [text(t.kind(one.kind)), text(t.number(one.count)), _size(p, one.size_gib), text(t(f"method {one.method}"))]
         for one in p.c.totals
     ]
     return _table([t("Kind"), t("Number"), t("Size"), t("Method")], rows)
+
+
+def _size(p: _Page, gib: float) -> str:
+    """A size; nothing for what stores nothing."""
+    return text(p.t.size(gib)) if gib else ""
 
 
 def _statements(p: _Page) -> str:
@@ -145,7 +152,8 @@ def _statements(p: _Page) -> str:
 
 
 def _assets(p: _Page) -> str:
-    t, parts = p.t, []
+    t = p.t
+    parts = [_totals(p)] if len(p.c.totals) > MOST_TOTALS else []
     for kind, group in groupby(sorted(p.c.assets, key=lambda one: one.kind), key=lambda one: one.kind):
         rows = [_asset(p, one) for one in group]
         heads = [t("Object"), t("Size"), t("Why it could go"), t("How, and when"), t("Verification")]
@@ -161,7 +169,7 @@ def _asset(p: _Page, one: model.Asset) -> list[str]:
     requests = f"<small>{text(', '.join(one.requests))}</small>" if one.requests else ""
     return [
         joined([name(one.name), f"<code>{text(one.id)}</code>", made, key, covers], "<br>"),
-        text(t.size(one.size_gib)) if one.size_gib else "",
+        _size(p, one.size_gib),
         joined([text(t(f"choice {one.choice}")), name(one.why) if one.why else ""], "<br>"),
         joined([text(t(f"method {one.method}")), text(t.moment(one.started)), requests], "<br>"),
         joined(

@@ -191,9 +191,9 @@ CERTIFIED = """
 body{margin:0;background:#eceff3;color:var(--ink);font:15px/1.5 Georgia,"Times New Roman","DejaVu Serif",serif}
 .certificate{max-width:210mm;margin:0 auto;padding:24px 12px}
 .sheet,.annex{background:#fff;margin:0 0 20px}
-.sheet{position:relative;padding:16mm 18mm 12mm;text-align:center;border:1px solid var(--gold);outline:3px double
-var(--gold);outline-offset:-4mm;min-height:262mm;display:flex;flex-direction:column}
-.seal{width:104px;height:104px;color:var(--gold);margin:4mm auto 2mm;display:block}
+.sheet{padding:12mm 16mm 8mm;text-align:center;border:5px double var(--gold);min-height:262mm;display:flex;
+flex-direction:column;-webkit-box-decoration-break:clone;box-decoration-break:clone}
+.seal{width:104px;height:104px;color:var(--gold);margin:2mm auto;display:block}
 .over{letter-spacing:.14em;color:var(--soft);font-size:12px;margin:0}
 h1{font-size:38px;line-height:1.15;font-weight:400;margin:2mm 0 4mm;letter-spacing:.01em}
 .tenant{font-size:26px;font-style:italic;margin:0;overflow-wrap:anywhere}
@@ -203,7 +203,7 @@ h1{font-size:38px;line-height:1.15;font-weight:400;margin:2mm 0 4mm;letter-spaci
 table{border-collapse:collapse;width:100%;font-size:13px;text-align:left;margin:0 0 4mm}
 th{font-weight:600;color:var(--soft);border-bottom:1.5px solid var(--gold);padding:3px 8px 3px 0;vertical-align:bottom}
 td{border-bottom:1px solid var(--line);padding:4px 8px 4px 0;vertical-align:top;overflow-wrap:anywhere}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(62mm,1fr));gap:2mm 6mm;text-align:left;margin:2mm 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(43mm,1fr));gap:2mm 5mm;text-align:left;margin:2mm 0}
 .facts div{border-bottom:1px solid var(--line);padding:0 0 1mm;min-width:0}
 dt{color:var(--soft);font-size:12px}dd{margin:0;overflow-wrap:anywhere}
 .people{margin-top:auto;padding-top:4mm}
@@ -219,7 +219,7 @@ b.sampled{color:var(--warn)}
 @media (max-width:640px){.sheet{padding:24px;min-height:0}.annex{padding:20px 16px}h1{font-size:28px}}
 @page{size:A4;margin:12mm}
 @media print{body{background:#fff;font-size:12px;-webkit-print-color-adjust:exact;print-color-adjust:exact}
-.certificate{max-width:none;padding:0}.sheet{min-height:271mm;break-after:page;margin:0}
+.certificate{max-width:none;padding:0}.sheet{min-height:268mm;padding-top:8mm;break-after:page;margin:0}
 .annex{padding:0;margin:0 0 8mm}tr,.facts div{break-inside:avoid}thead{display:table-header-group}
 h2,h3{break-after:avoid}table{font-size:10.5px}code,pre{font-size:9px}}
 """

@@ -278,6 +278,7 @@ def test_what_is_needed_at_run_time_is_said_everywhere_alike() -> None:
     environment = (ROOT / "execution-environment.yml").read_text()
     assert f"dist/cloudexit-flexible_engine-{galaxy['version']}.tar.gz" in environment
     packages = {"openstack": "openstacksdk", "keystoneauth1": "openstacksdk", "pyVmomi": "pyvmomi", "yaml": "PyYAML"}
+    packages["botocore"] = "boto3"
     for name in {imported.partition(".")[0] for path in sources(UTILS) for imported in imports(path)}:
         if name not in sys.stdlib_module_names and name not in ("ansible", "ansible_collections", "zlib_ng"):
             assert packages.get(name, name) in needed, f"{name} is imported and not in requirements.txt"

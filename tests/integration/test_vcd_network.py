@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -74,13 +74,14 @@ class Cloud:
             [one for one in gateway[kind] if str(one["name"]).startswith("theirs")] for kind in ("firewall", "nat")
         ), sorted(groups, key=lambda one: str(one["name"]))
 
-    def balanced(self, public: str = "198.51.100.250", **changed: Any) -> None:
-        """Have a plan of the tenant with a load balancer, with a public address."""
+    def balanced(self, rules: Literal["last", "first"] = "last", **changed: Any) -> None:
+        """Have a plan of the tenant with a load balancer, which has a public address."""
         floating = e.FloatingIp("fip-9", "203.0.113.9", port_id="vip", fixed_address=tenant.VIP)
         read = tenant.estate(
             resources=tenant.balancer(**changed), floating_ips=[*tenant.estate().floating_ips, floating]
         )
-        edge = plans.Edge(name=tenant.EDGE, public={**tenant.PUBLIC, "203.0.113.9": public}, outbound=tenant.OUTBOUND)
+        public = {**tenant.PUBLIC, "203.0.113.9": "198.51.100.250"}
+        edge = plans.Edge(name=tenant.EDGE, public=public, outbound=tenant.OUTBOUND, rules=rules)
         tenant.write(self.folder, read, tenant.plan(read, edge=edge))
 
     def passes(self, source: str, public: str, port: int) -> bool:
@@ -206,9 +207,9 @@ def test_what_was_foretold_is_what_is_read_back(cloud: Cloud, session: client.Se
 
 def test_a_run_that_ends_anywhere_is_gone_on_with(cloud: Cloud, session: client.Session) -> None:
     cloud.control.foreign(tenant.EDGE, firewall=20, nat=2)
-    cloud.plan(rules="first")
+    cloud.balanced(rules="first")
     theirs, wanted, broken = cloud.theirs(), cloud.design(), 0
-    for number in range(40):
+    for number in range(60):
         fault = {"match": "^(POST|PUT) /cloudapi", "status": 400, "minor": "BAD", "times": 1, "skip": number % 4}
         cloud.control.faults(http=fault)
         try:

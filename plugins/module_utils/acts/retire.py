@@ -202,6 +202,7 @@ class _Run:
     total: int = 0
     skew: float = 0.0
     admitted: bool = False
+    judged_gates: Sequence[Gate] = ()
     fresh: str = ""
     """Key of the object that was read and judged, and not called since."""
 
@@ -242,26 +243,31 @@ class _Run:
 
     def at_run(self) -> None:
         self.switch()
-        who = self.patient(self.cloud.who)
-        guards.check("run", self.scene(who=who, problems=self.journal.problems(self.plan.made.ledger)))
+        who, cloud_now = self.patient(self.cloud.who), self.patient(self.cloud.clock)
+        self.skew = _skew(cloud_now, self.journal.now())
+        problems = self.journal.problems(self.plan.made.ledger)
+        guards.check("run", self.scene(who=who, problems=problems, cloud_now=cloud_now))
 
     def at_boundary(self) -> None:
-        """All gates and clocks anew; the first time the run is written down."""
+        """All gates and clocks anew."""
         self.switch()
+        if self.gates is None:
+            return
         cloud_now = self.patient(self.cloud.clock)
-        skew = round((cloud_now - self.journal.now()).total_seconds(), 3)
-        gates = list(self.gates()) if self.gates is not None else None
-        scene = self.scene(cloud_now=cloud_now, gates=gates)
-        if gates is not None:
-            guards.check("boundary", scene)
+        gates = list(self.gates())
+        guards.check("boundary", self.scene(cloud_now=cloud_now, gates=gates))
+        if self.begun and gates == self.judged_gates:
+            return
+        self.begin()
+        for gate in gates:
+            self.journal.note("gate", name=gate.name, open=gate.open, why=gate.why)
+        self.judged_gates = gates
+
+    def begin(self) -> None:
+        """Write the run down; before its first record of anything else."""
         if not self.begun:
-            self.journal.note("run_begin", of=self.act, objects=self.total, skew_s=skew)
-            for gate in gates or []:
-                self.journal.note("gate", name=gate.name, open=gate.open, why=gate.why)
+            self.journal.note("run_begin", of=self.act, objects=self.total, skew_s=self.skew)
             self.begun = True
-        elif abs(skew - self.skew) > 1:
-            self.journal.note("clock", skew_s=skew)
-        self.skew = skew
 
     def switch(self) -> None:
         """Nobody has said stop. Asked before every call to the cloud, readings too."""
@@ -326,8 +332,9 @@ class _Run:
 
         The guards are asked once more after the intent is on the disk, so that nothing can come in between.
         """
-        if not self.begun:
+        if not self.judged_gates:
             self.at_boundary()
+        self.begin()
         self.switch()
         self.journal.intent(self.act, item.ref, step, **told)
         fresh = self.fresh == item.ref.key
@@ -408,6 +415,7 @@ class _Purge(_Run):
             if self.read(item) is None:
                 self.gone(item)
             elif self.journal.is_open("purge", item.ref, intent.step):
+                self.begin()
                 self.journal.outcome("purge", item.ref, intent.step, "unknown", read=True, why="it is there")
 
     def back(self, group: Sequence[Item]) -> None:
@@ -491,22 +499,21 @@ class _Purge(_Run):
         return found
 
     def judge(self, item: Item, obj: Any, by: Item | None = None) -> None:
-        activity = self.activity(item, obj)
+        activity = self.patient(partial(self.cloud.activity, item.ref, obj, self.since(item)))
         closure = self.patient(partial(self.closure, item.ref, obj)) if self.closure is not None else None
         try:
             guards.check("turn", self.seen_by(item, obj, by=by, activity=activity, closure=closure))
         except Tripped as error:
             if error.guard == "activity" and not self.journal.tainted(item.ref.key):
+                self.begin()
                 self.journal.outcome("purge", item.ref, "judged", "failed", guard=error.guard, why=error.cause)
             raise
 
-    def activity(self, item: Item, obj: Any) -> list[str]:
-        """What anybody but us did to it since the plan was made, or since our last act on it or its servers."""
+    def since(self, item: Item) -> str:
+        """From when on nobody but us may have done anything to it: the plan, our last act on it or its servers."""
         servers = [key for name in _texts(item.seen) if (key := f"servers/{name}") in self.index]
         times = [self.plan.made.at, *(self.journal.touched(key) for key in (item.ref.key, *servers))]
-        since = ledger.text(max(map(_instant, times)))
-        found: list[str] = self.patient(partial(self.cloud.activity, item.ref, obj, since))
-        return found
+        return ledger.text(max(map(_instant, times)))
 
     def waited(self, item: Item) -> bool:
         """Read it until it is absent, for some minutes; whether it is."""
@@ -524,6 +531,7 @@ class _Purge(_Run):
             if not self.journal.done(along.ref) and self.read(along) is None:
                 self.gone(along)
         way = "deleted" if self.journal.erasing(item.ref.key) else "went with what takes it along"
+        self.begin()
         self.journal.outcome("purge", item.ref, "read", "absent", how=way)
 
     def leave(self) -> None:
@@ -546,10 +554,12 @@ class _Purge(_Run):
         lock = next((step for step in self.cloud.quarantine_steps(item.ref, obj) if step.name == "lock"), None)
         if lock is None or lock.before == lock.after:
             return
-        seen = self.activity(item, obj)
+        seen = self.cloud.activity(item.ref, obj, self.since(item))
         if seen and not self.journal.tainted(item.ref.key):
+            self.begin()
             # our own act would hide it from the next run
             self.journal.outcome("purge", item.ref, "judged", "failed", guard="activity", why="; ".join(seen))
+        self.begin()
         self.journal.intent("purge", item.ref, "relock", last=False)
         answer = self.cloud.apply(item.ref, lock)
         self.journal.outcome("purge", item.ref, "relock", "done", status=answer.status, request_id=answer.request_id)
@@ -604,6 +614,7 @@ class _Quarantine(_Run):
                 continue
             if name in now and now[name].before != step.after:
                 return step
+            self.begin()
             self.journal.outcome("quarantine", item.ref, name, "done", read=True, why="it is in force")
         return next((step for step in now.values() if step.name not in known and step.before != step.after), None)
 
@@ -657,8 +668,7 @@ class _Undo(_Run):
                 "undo", self.scene(item=item, obj=obj, step=step.name, rested={step.name: step}, now_steps=now)
             )
             if step.name in now and now[step.name].before == step.before:
-                if not self.begun:
-                    self.at_boundary()
+                self.begin()
                 self.journal.outcome("undo", item.ref, step.name, "done", read=True, why="it is as it was")
                 return
             self.fresh = item.ref.key
@@ -682,6 +692,11 @@ def _texts(value: Any) -> set[str]:
     if isinstance(value, (list, tuple)):
         return set().union(*(_texts(entry) for entry in value))
     return {value} if isinstance(value, str) else set()
+
+
+def _skew(cloud: datetime, here: datetime) -> float:
+    """Seconds that the cloud's clock is before ours."""
+    return float(round((cloud - here).total_seconds(), 3))
 
 
 def _instant(text: str) -> datetime:

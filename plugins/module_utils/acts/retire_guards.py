@@ -193,24 +193,8 @@ def same_project(scene: Scene) -> None:
         trip("project", scene, f"it belongs to {', '.join(others)}", NEW_PLAN)
 
 
-def same_name(scene: Scene) -> None:
-    """name: it is called as in the plan, or as our quarantine has called it."""
-    item, obj = _item(scene)
-    name = facts.name(item.ref.kind, obj)
-    if name not in _names(item, scene.rested or {}):
-        trip("name", scene, f"it is called {name}, planned {item.name}", NEW_PLAN)
-
-
-def same_size(scene: Scene) -> None:
-    """size: it stores what it stored; less only after a call of ours."""
-    item, obj = _item(scene)
-    size = facts.size_gib(item.ref.kind, obj)
-    if size > item.ref.size_gib or (size < item.ref.size_gib and not scene.touched):
-        trip("size", scene, f"{size} GiB, planned {item.ref.size_gib} GiB", NEW_PLAN)
-
-
 def same_facts(scene: Scene) -> None:
-    """seen: attachments, members and all else are as planned, but for what our own recorded acts made of them."""
+    """seen: name, size, attachments and all else are as planned, but for what our own recorded acts made of them."""
     item, obj = _item(scene)
     now = facts.seen(item.ref.kind, obj)
     gone = {one.ref.id for one in scene.plan.items if scene.journal.done(one.ref)}
@@ -394,12 +378,10 @@ GUARDS: tuple[Guard, ...] = (
     _guard(another_person, "run"),
     _guard(sound_ledger, "run"),
     _guard(not_expired, "boundary", "rest", "turn"),
-    _guard(clocks_agree, "boundary"),
+    _guard(clocks_agree, "run", "boundary"),
     _guard(gates_open, "boundary"),
     _guard(same_object, "reading"),
     _guard(same_project, "rest", "turn"),
-    _guard(same_name, "rest", "turn"),
-    _guard(same_size, "rest", "turn"),
     _guard(same_facts, "rest", "turn"),
     _guard(not_held, "rest", "turn"),
     _guard(still_at_rest, "rest", "turn"),
@@ -412,7 +394,7 @@ GUARDS: tuple[Guard, ...] = (
     _guard(cap_share, "turn"),
     _guard(cap_bytes, "turn"),
     _guard(vanished, "missing"),
-    _guard(time_goes_on, "boundary", "call"),
+    _guard(time_goes_on, "run", "call"),
     _guard(listed, "call"),
     _guard(nobody_stops, "ask", "call"),
     _guard(intended, "call"),

@@ -5,8 +5,8 @@
 
 Records of a plan, as the chain holds them (`ids.object` is `<kind>/<id>`, `ids.run` the run, `digests.plan` the plan):
 
-    run_begin, run_end                          what a run was to do, and what came of it
-    clock                                       result {skew_s}: how far the cloud's clock is before ours; run_begin too
+    run_begin, run_end                          what a run was to do, and what came of it; skew_s: how many seconds the
+                                                cloud's clock is before ours
     gate                                        result {name, open, why, evidence}
     purge_intent, purge_outcome                 result {step, last, size_gib, takes} and {step, outcome, request_id, …}
     quarantine_intent, quarantine_outcome       result {step, before, after} and the same with outcome
@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -69,6 +70,13 @@ def text(at: datetime) -> str:
     return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def steady() -> Callable[[], datetime]:
+    """A clock that starts with the time of day and then only counts: nobody who sets the clock moves it in a run."""
+    counter = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    began, at = time.clock_gettime(counter), datetime.now(timezone.utc)
+    return lambda: at + timedelta(seconds=time.clock_gettime(counter) - began)
+
+
 class Journal:
     """The records of one plan in a tenant's ledger, and what they say. `clock` gives the time of a record."""
 
@@ -76,7 +84,7 @@ class Journal:
         self, path: str, tenant: str, plan_digest: str, run: str, *, clock: Callable[[], datetime] | None = None
     ) -> None:
         self.path, self.tenant, self.plan, self.run = path, tenant, plan_digest, run
-        self.clock = clock or (lambda: datetime.now(timezone.utc))
+        self.clock = clock or steady()
         self.last_time = ""
         """Time of the last record of the ledger, whoever wrote it."""
         self._absent: set[str] = set()
@@ -210,7 +218,7 @@ class Journal:
             return
         act, result = str(record["act"]), record["result"]
         key, run = str(record["ids"].get("object", "")), str(record["ids"].get("run", ""))
-        if act in ("run_begin", "clock"):
+        if act == "run_begin":
             self._skew = timedelta(seconds=float(result.get("skew_s", 0)))
         if act == "purge_intent" and result.get("last"):
             for spent in (

@@ -186,7 +186,13 @@ class Model:
         self.operations = 0
         self.crash_at = -1
         self.dead = False
-        self.jumps = [0, 200, -200, 7200, -7200, 86400, -86400]
+        self.jumps_within = True
+        self.hidden: dict[tuple[str, str], int] = {}
+        """How often a reading says falsely that an object is absent."""
+        self.ignored: set[tuple[str, str]] = set()
+        """Objects whose delete is taken and not carried out."""
+        self.careless = False
+        """Whether an undo does more than it should."""
         self.unread: set[str] = set()
         self.empties: set[tuple[str, str]] = set()
         self.gate_answer: list[Gate] | None = None
@@ -220,6 +226,8 @@ class Model:
         self.dead, self.crash_at = False, -1
         # what the last process sent has arrived by now
         self.now += 2 * ledger.SLACK
+        if self.luck(self.odds.jump):
+            self.jump()
         self.run_deleted, self.run_gib = set(), 0.0
         self.gate_answer, self.stop_answer, self.hold_answer = None, "", set()
         self.next_stop = ""
@@ -250,8 +258,11 @@ class Model:
     def sleep(self, seconds: float) -> None:
         self.tick()
         self.now += timedelta(seconds=seconds)
-        if self.luck(self.odds.jump):
-            self.offset = timedelta(seconds=self.rng.choice(self.jumps))
+        if self.jumps_within and self.luck(self.odds.jump):
+            self.jump()
+
+    def jump(self) -> None:
+        self.offset = timedelta(seconds=self.rng.choice([0, 200, -200, 7200, -7200, 86400, -86400]))
 
     def fail(self) -> None:
         """One of the errors of a cloud."""
@@ -329,6 +340,9 @@ class Model:
         if thing.going == 0:
             self.vanish(key)
             return None
+        if self.hidden.get(key, 0) > 0:
+            self.hidden[key] -= 1
+            return None
         if thing.going > 0:
             thing.going -= 1
         elif self.luck(self.odds.empty) and key not in self.empties:
@@ -355,7 +369,7 @@ class Model:
         self.judge(ref, step)
         self.unread.add(ref.key)
         trouble = self.rng.choice(["before", "after", "ignored"]) if self.luck(self.odds.fails) else ""
-        if trouble == "ignored":
+        if trouble == "ignored" or (step == "delete" and (ref.kind, ref.id) in self.ignored):
             return Answer(status=202, request_id=f"req-{self.operations}")
         if trouble == "before":
             self.fail()
@@ -461,7 +475,11 @@ class Model:
         return self.set(ref, step.name, step.after)
 
     def undo(self, ref: Reference, step: Step) -> Answer:
-        return self.set(ref, step.name, step.before)
+        answer = self.set(ref, step.name, step.before)
+        if self.careless and step.name == "rename":
+            thing = self.things[(ref.kind, ref.id)]
+            thing.obj = replace(thing.obj, tags=["lost"])
+        return answer
 
     def set(self, ref: Reference, name: str, value: Any) -> Answer:
         self.tick()
@@ -579,6 +597,8 @@ class Model:
                 self.wrong(f"outside the plan: {step} takes {name}")
             elif there is not None and there.uid != self.planned[other]:
                 self.wrong(f"another object: {step} {name}")
+            elif there is not None and getattr(there.obj, "project_id", PROJECT) != PROJECT:
+                self.wrong(f"another tenant's: {step} {name}")
             elif there is not None and there.changed:
                 self.wrong(f"changed by others: {step} {name}")
             if name in self.hold_answer:
@@ -734,6 +754,29 @@ def estate(model: Model, rng: random.Random) -> set[tuple[str, str]]:
             model.add("lb_members", es.Resource(f"m{number}-{member}", name(), parent=f"lb{number}"))
     model.add("servers", es.Server("s-foreign", "web", "ACTIVE", created=born()))
     return closed(model, {key for key in sorted(model.things) if rng.random() < rng.choice([0.5, 0.9, 1.0])})
+
+
+def small(model: Model, limits: Limits | None = None) -> Retirement:
+    """The same few objects every time: a server with what hangs on it, one that stays, a bucket, a key; and the plan."""
+    born = "2025-05-05T10:00:00Z"
+    model.add("keys", es.Resource("k1", "key", created=born))
+    model.add("networks", es.Network("n1", "net", PROJECT))
+    model.add("subnets", es.Subnet("sub1", "net", "n1", "10.0.0.0/24"))
+    fixed = [es.FixedIp("10.0.0.5", "sub1")]
+    port = es.Port("p1", "", "n1", "fa:1", "s1", "compute:nova", created=born, fixed_ips=fixed, security_groups=["g1"])
+    model.add("security_groups", es.SecurityGroup("g1", "web"))
+    model.add("ports", port, auto=True, groups=("g1",))
+    model.add("floating_ips", es.FloatingIp("f1", "203.0.113.5", "ext", "p1", "10.0.0.5"))
+    where = [es.VolumeAttachment("s1", "/dev/vda")]
+    volume = es.Volume("v1", "web", "in-use", 40, created=born, attachments=where, encrypted=True)
+    model.add("volumes", volume, key="k1")
+    model.add("snapshots", es.Snapshot("sn1", "v1", "web", size_gib=40, created=born))
+    disks = [es.Attachment("v1", "/dev/vda", True)]
+    model.add("servers", es.Server("s1", "web", "ACTIVE", created=born, volumes=disks, ports=["p1"]), running=True)
+    model.add("servers", es.Server("s2", "web", "ACTIVE", created=born), running=True)
+    model.add("servers", es.Server("s9", "web", "ACTIVE", created=born), running=True)
+    model.add("buckets", es.Resource("b1", "b1", created=born, size_gib=5.0), content=5)
+    return plan_of(model, set(model.things) - {("servers", "s9")}, limits)
 
 
 def closed(model: Model, chosen: set[tuple[str, str]]) -> set[tuple[str, str]]:

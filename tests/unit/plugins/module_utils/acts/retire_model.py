@@ -757,7 +757,7 @@ def estate(model: Model, rng: random.Random) -> set[tuple[str, str]]:
 
 
 def small(model: Model, limits: Limits | None = None) -> Retirement:
-    """The same few objects every time: a server with what hangs on it, one that stays, a bucket, a key; and the plan."""
+    """The same few objects every time: a server and what hangs on it, one that stays, a bucket, a key; and the plan."""
     born = "2025-05-05T10:00:00Z"
     model.add("keys", es.Resource("k1", "key", created=born))
     model.add("networks", es.Network("n1", "net", PROJECT))

@@ -260,7 +260,7 @@ class _Run:
             return
         self.begin()
         for gate in gates:
-            self.journal.note("gate", name=gate.name, open=gate.open, why=gate.why)
+            self.journal.note("gate", name=gate.name, open=gate.open, why=gate.why, evidence=dict(gate.evidence))
         self.judged_gates = gates
 
     def begin(self) -> None:

@@ -55,6 +55,9 @@ class Gate(Protocol):
     @property
     def why(self) -> str: ...
 
+    @property
+    def evidence(self) -> Mapping[str, Any]: ...
+
 
 class Tripped(Refused):
     """A guard stopped the run. guard: its name. object: `kind/id` of what it is about, empty for the run."""

@@ -10,7 +10,7 @@ that this call was permitted, and writes down in `violations` what was not. It s
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -77,6 +77,7 @@ class Gate:
     name: str
     open: bool
     why: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -424,6 +424,51 @@ TEXTS: dict[str, str] = {
     "read as absent": "relu comme absent",
     "record": "enregistrement",
     "with it": "avec lui",
+    # the sheet before signing
+    "A date is lacking, so nothing can be erased": "Une date manque : rien ne peut être effacé",
+    "Among them": "Dont",
+    "An API deletion is no sanitisation of media; there is no recycle bin.": (
+        "Une suppression par API n'efface pas les supports ; il n'y a pas de corbeille."
+    ),
+    "And {entries} that nothing is to be deleted for: quotas, details, parts.": (
+        "Et {entries} pour lesquels rien n'est à supprimer : quotas, détails, parties."
+    ),
+    "Before you sign": "Avant de signer",
+    "Can be restored": "Peut être restauré",
+    "Data deleted": "Données supprimées",
+    "Deleted": "Supprimés",
+    "Exceptions": "Dérogations écrites",
+    "From when until when": "À partir de quand, jusqu'à quand",
+    "Gate": "Condition",
+    "Gates as they are now": "Les conditions à ce jour",
+    "It is closed": "fermée",
+    "It is open": "ouverte",
+    "It may not be erased before it is too late: people must decide": (
+        "L'effacement n'est permis que lorsqu'il est trop tard : une décision humaine est nécessaire"
+    ),
+    "Last backup": "Dernière sauvegarde",
+    "Last write": "Dernière écriture",
+    "Made on {at}, valid until {end}.": "Établi le {at}, valable jusqu'au {end}.",
+    "Not after": "Pas après",
+    "Not before": "Pas avant",
+    "Not moved, and nowhere else afterwards": "Non migrés, et nulle part ailleurs ensuite",
+    "Not known yet": "Pas encore connu",
+    "Nothing is deleted": "Rien n'est supprimé",
+    "Quarantine before": "Quarantaine préalable",
+    "Retirement plan": "Plan de retrait",
+    "Stays": "Reste",
+    "The customer must know until {day} if the transition is not feasible.": (
+        "Le client doit savoir au plus tard le {day} si la transition n'est pas réalisable."
+    ),
+    "What goes because nothing needs it": "Ce qui part parce que plus rien n'en a besoin",
+    "What is signed is the file of the plan, byte for byte. Its digest is at the end of this page.": (
+        "Ce qui est signé est le fichier du plan, octet pour octet. Son empreinte est à la fin de cette page."
+    ),
+    "What will be lost": "Ce qui sera perdu",
+    "Who and when": "Par qui et quand",
+    "all objects": "tous les objets",
+    "no end is known": "aucune fin connue",
+    "{people} different people must sign.": "{people} personnes différentes doivent signer.",
 }
 
 TOLD: dict[str, str] = {
@@ -475,6 +520,32 @@ TOLD: dict[str, str] = {
     "decision: recreate": "décision : recréé à la main",
     "decision: leave": "décision : abandonné sur place",
     "decision: customer": "décision : au choix du client",
+    # retirement plans: what can be restored, why something goes or stays
+    "can be made again from the estate document": "peut être refait d'après l'inventaire",
+    "no recycle bin": "pas de corbeille",
+    "nothing once it is deleted: no recycle bin": "rien après la suppression : pas de corbeille",
+    "nothing once it is deleted": "rien après la suppression",
+    "it is itself a way to restore what it was made of": "il permet lui-même de restaurer ce dont il est issu",
+    "the deletion can be cancelled for at least 7 days": "la suppression peut être annulée pendant 7 jours au moins",
+    "then nothing that it encrypted can be read again": "ensuite, plus rien de ce qu'elle chiffrait n'est lisible",
+    "from its manual backups only": "seulement depuis ses sauvegardes manuelles",
+    "from images and backups of it, while they stay": "depuis ses images et sauvegardes, tant qu'elles restent",
+    "the public key is not kept": "la clé publique n'est pas gardée",
+    "its owner has it": "son propriétaire l'a",
+    "from backups of it, while they stay": "depuis ses sauvegardes, tant qu'elles restent",
+    "never: the address is given to others": "jamais : l'adresse sera donnée à d'autres",
+    "never": "jamais",
+    "nothing that stays uses it": "rien de ce qui reste ne l'utilise",
+    "the reader host of the migration": "l'hôte de lecture de la migration",
+    "the boot disk of the reader host": "le disque système de l'hôte de lecture",
+    "nothing shows that it is at the target": "rien ne montre qu'il est à la cible",
+    "nobody accepted it at the target yet": "personne ne l'a encore recetté à la cible",
+    "it holds data, and nobody decided what becomes of it": "il contient des données, et son sort n'est pas décidé",
+    "the project's default": "celui par défaut du projet",
+    "it goes with the project": "il part avec le projet",
+    "the policy keeps reader hosts": "la politique garde les hôtes de lecture",
+    "with all projects": "avec tous les projets",
+    "the cloud's own": "appartient au cloud",
 }
 """Notes of kinds (model/kinds.py) and of objects in the plan, in French."""
 
@@ -487,6 +558,13 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (
         r"workload (\S+) is kept in the plan, since it was edited",
         "la charge {0} reste dans le plan, car modifiée à la main",
+    ),
+    (r"(.+) stays", "{0} reste"),
+    (r"(.+), which stays, uses it", "utilisé par {0}, qui reste"),
+    (r"it works for (.+), which stays", "il sert {0}, qui reste"),
+    (
+        r"its deletion takes (.+) along, or may, and that stays",
+        "sa suppression emporterait ou pourrait emporter {0}, qui reste",
     ),
     (r"(\S+): must not be empty", "{0} : ne doit pas être vide"),
     (

@@ -10,7 +10,7 @@ so); it is never a guess. The tables SERVER, OTHERS, ANY say what there is; docs
 from __future__ import annotations
 
 import ipaddress
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -160,6 +160,8 @@ OTHERS: dict[str, dict[str, str]] = {
         "mtu": "largest packet, bytes",
         "servers": "number of servers on it",
         "subnets": "networks of its subnets",
+        "ipv4_subnets": "number of its subnets of IPv4",
+        "ipv6_subnets": "number of its subnets of IPv6",
     },
     "subnets": {
         "network": "name of its network",
@@ -285,6 +287,7 @@ class _Collector:
                 self._floating[floating.port_id].append(floating.address)
         self._resolvers: dict[str, list[str]] = defaultdict(list)
         self._cidrs: dict[str, list[str]] = defaultdict(list)
+        self._versions = Counter((subnet.network_id, subnet.ip_version) for subnet in estate.subnets)
         for subnet in estate.subnets:
             self._resolvers[subnet.network_id] += subnet.dns
             self._cidrs[subnet.network_id].append(subnet.cidr)
@@ -726,6 +729,8 @@ class _Collector:
             "mtu": network.mtu,
             "servers": len(self._on_network.get(network.id, ())),
             "subnets": sorted(self._cidrs.get(network.id, [])),
+            "ipv4_subnets": self._versions[network.id, 4],
+            "ipv6_subnets": self._versions[network.id, 6],
         }
 
     def _subnet(self, subnet: estates.Subnet) -> Fact:

@@ -817,6 +817,21 @@ _NETWORK: tuple[Row, ...] = (
         ),
     ),
     _row(
+        "network_subnets",
+        "warning",
+        "networks",
+        {"servers": {"gt": 0}, "any": [{"ipv4_subnets": {"gt": 1}}, {"ipv6_subnets": {"gt": 1}}]},
+        (
+            "it has {ipv4_subnets} subnets of IPv4 and {ipv6_subnets} of IPv6; a network there takes one of each",
+            "il a {ipv4_subnets} sous-réseaux IPv4 et {ipv6_subnets} IPv6 ; un réseau y accepte un de chaque",
+        ),
+        (
+            "Prepare refuses it: have the servers of each subnet on a network of its own first.",
+            "La préparation le refuse : mettre d'abord les serveurs de chaque sous-réseau sur un réseau à part.",
+        ),
+        target=("cloud_avenue",),
+    ),
+    _row(
         "cloud_resolvers",
         "warning",
         "subnets",

@@ -83,6 +83,13 @@ def test_a_pass_is_carried_out_and_its_manifests_come_with_the_result(setting: S
     assert list(small["manifests"].values()).count(None) == 3, "what is too large is left to be fetched"
 
 
+def test_what_the_plan_has_sampled(setting: Setting) -> None:
+    data = variable(target={"type": "vcd", "org": "o", "vdc": "v"})
+    data["disks"][1] |= {"datastore": None, "verify": "sampled"}
+    work = disk_pass.prepare(Workload.of(data), setting.clones("a", "b"), "p", setting.options)
+    assert [disk.sampled for disk in work.disks] == [False, True]
+
+
 def test_a_living_job_of_the_same_clones_is_joined(setting: Setting) -> None:
     setting.gated = True
     _record, status, _started = setting.start(setting.clones("a", "b"), wait_s=0)

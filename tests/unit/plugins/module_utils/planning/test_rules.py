@@ -232,6 +232,9 @@ FIRES: dict[str, Case] = {
     "port_orphan": Case(estate(ports=[port(), port(id="p2", device_id="", device_owner="")]), shows="10.20.0.11"),
     "virtual_address": Case(VIRTUAL, shows="10.20.0.50"),
     "mtu_large": Case(estate(networks=[e.Network(id="n1", name="app", project_id="p", mtu=9000)]), shows="9000"),
+    "network_subnets": Case(
+        estate(subnets=[subnet(), subnet(id="sn2", cidr="10.21.0.0/24")]), AVENUE, shows="2 subnets of IPv4 and 0 of"
+    ),
     "cloud_resolvers": Case(estate(subnets=[subnet(dns=["100.125.0.41", "8.8.8.8"])]), shows="100.125.0.41"),
     "dhcp_routes": Case(estate(subnets=[subnet(routes=[e.Route(destination="10.0.0.0/8", nexthop="10.20.0.9")])])),
     "addresses_overlap": Case(_networks("10.20.0.128/25"), findings=2, shows="other"),
@@ -323,6 +326,7 @@ SILENT: dict[str, Case] = {
     "port_orphan": Case(VIRTUAL),
     "virtual_address": Case(estate(ports=[port(), port(id="p2", device_id="", device_owner="")])),
     "mtu_large": Case(estate(networks=[e.Network(id="n1", project_id="other", mtu=9000)])),
+    "network_subnets": Case(estate(subnets=[subnet(), subnet(id="sn2", cidr="2001:db8::/64", ip_version=6)]), AVENUE),
     "cloud_resolvers": Case(estate(subnets=[subnet(dns=["10.125.0.41", "nonsense"])])),
     "dhcp_routes": PLAIN,
     "addresses_overlap": Case(_networks("10.20.1.0/24")),

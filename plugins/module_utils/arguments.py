@@ -25,6 +25,14 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
 
 WORKLOAD: dict[str, Any] = {"type": "dict", "required": True}
 
+SIGNING: dict[str, dict[str, Any]] = {
+    "signing_key": {"type": "path", "required": True, "no_log": False},
+    "signers": {"type": "path", "required": True},
+    "tsa_url": {"type": "str", "default": ""},
+    "tsa_ca": {"type": "path", "default": ""},
+}
+"""The options of the doc fragment `ledger_signing`."""
+
 
 def source_spec() -> dict[str, dict[str, Any]]:
     """The options of the doc fragment `openstack_auth`."""

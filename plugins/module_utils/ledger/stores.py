@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -218,9 +218,10 @@ class S3:
             raise Unreachable(what, cause=str(error), retryable=True) from error
 
 
-def copy(directory: str, store: Store, *, dry_run: bool = False) -> list[str]:
+def copy(directory: str, store: Store, *, dry_run: bool = False, more: Sequence[str] = ()) -> list[str]:
     """Put into the store what is new of an evidence directory; returns the keys of that.
 
+    more: heads that a dry run would have published, and which it tells too.
     Raises Conflict, before anything is put, when the store holds something else that does not change; CloudExitError
     when what was put does not read back the same.
     """
@@ -249,7 +250,7 @@ def copy(directory: str, store: Store, *, dry_run: bool = False) -> list[str]:
         back = store.get(key)
         if hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
             raise CloudExitError(f"{store.name} gives {key} back otherwise than it was put")
-    return list(new)
+    return [*new, *(f"heads/{name}" for name in sorted(more) if dry_run)]
 
 
 def _evidence(directory: str) -> dict[str, bytes]:

@@ -170,7 +170,7 @@ def _asset(p: _Page, one: model.Asset) -> list[str]:
     return [
         joined([name(one.name), f"<code>{text(one.id)}</code>", made, key, covers], "<br>"),
         _size(p, one.size_gib),
-        joined([text(t(f"choice {one.choice}")), name(one.why) if one.why else ""], "<br>"),
+        joined([text(t(f"choice {one.choice}")), t.told(one.why)], "<br>"),
         joined([text(t(f"method {one.method}")), text(t.moment(one.started)), requests], "<br>"),
         joined(
             [
@@ -197,7 +197,7 @@ def _moved(p: _Page) -> str:
         for one in p.c.moved
     ]
     heads = [t("Workload"), t("Target"), t("Disks and their proof"), t("Checks passed"), t("Source fenced")]
-    others = [[name(key), text(why)] for key, why in sorted(p.c.others.items())]
+    others = [[name(key), t.told(why)] for key, why in sorted(p.c.others.items())]
     left = f"<h3>{text(t('Not certified'))}</h3>{_table([t('Workload'), t('Why')], others)}" if others else ""
     return _table(heads, rows) + left
 
@@ -215,7 +215,7 @@ def _kept(p: _Page) -> str:
         [
             text(t.kind(one.kind)),
             joined([name(one.name), f"<code>{text(one.id)}</code>"], "<br>"),
-            joined([text(t(f"kept {one.reason}")), text(one.detail)], "<br>"),
+            joined([text(t(f"kept {one.reason}")), t.told(one.detail)], "<br>"),
             text(t.day(one.until)) if one.until else "",
         ]
         for one in p.c.kept
@@ -226,7 +226,7 @@ def _kept(p: _Page) -> str:
 def _conditions(p: _Page) -> str:
     c, t = p.c, p.t
     gates = [
-        [text(one.name), joined([text(one.why), _evidence(one)], "<br>"), text(t.moment(one.at))] for one in c.gates
+        [text(one.name), joined([t.told(one.why), _evidence(one)], "<br>"), text(t.moment(one.at))] for one in c.gates
     ]
     timers = [
         [text(one.rule), text(t(f"bound {one.bound}")), text(t.moment(one.at)), text(one.basis)] for one in c.timers

@@ -472,6 +472,8 @@ TEXTS: dict[str, str] = {
 }
 
 TOLD: dict[str, str] = {
+    "its source was not fenced": "sa source n'a pas été isolée",
+    "it was rolled back": "la migration a été annulée",
     "Addresses are kept.": "Les adresses sont gardées.",
     "Another tenant may be behind it.": "Un autre tenant peut être derrière.",
     "As placement rules.": "En règles de placement.",

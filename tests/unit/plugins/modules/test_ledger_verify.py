@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain
+from tests.sealed import LEDGER, People
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def ledger(tmp_path: Path) -> Path:
 
 def test_a_sound_ledger(call_module: Any, ledger: Path) -> None:
     found = call_module("ledger_verify", {"path": str(ledger)})
-    assert found == {"changed": False, "count": 3, "head": chain.read(str(ledger))[-1]["hash"], "problems": []}
+    head = chain.read(str(ledger))[-1]["hash"]
+    assert found == {"changed": False, "count": 3, "head": head, "heads": 0, "problems": []}
 
 
 def test_a_changed_ledger_fails_with_all_problems(call_module: Any, ledger: Path) -> None:
@@ -47,3 +49,19 @@ def test_no_ledger(call_module: Any, tmp_path: Path) -> None:
     found = call_module("ledger_verify", {"path": str(tmp_path / "none.jsonl")})
     assert found["failed"]
     assert "There is no ledger" in found["msg"]
+
+
+def test_published_heads_find_a_shortened_ledger(call_module: Any, ledger: Path, tmp_path: Path) -> None:
+    people = People(tmp_path)
+    given = {"evidence": str(tmp_path), "signing_key": str(people.key(LEDGER)), "signers": str(people.file)}
+    call_module("ledger_head", given)
+    wanted = {"path": str(ledger), "heads": [str(tmp_path / "heads")], "signers": str(people.file)}
+    found = call_module("ledger_verify", wanted)
+    assert (found["heads"], found["problems"]) == (1, [])
+    ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:2]))
+    found = call_module("ledger_verify", wanted)
+    assert found["failed"]
+    assert "the ledger ends before record 3" in found["msg"]
+    assert call_module("ledger_verify", {**wanted, "heads": [str(tmp_path / "none")]})["failed"]
+    told = call_module("ledger_verify", {"path": str(ledger), "heads": [str(tmp_path)]})
+    assert "signers" in told["msg"]

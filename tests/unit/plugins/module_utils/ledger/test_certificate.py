@@ -18,7 +18,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts imp
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import certificate as build
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain, seal
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import certificate as model
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     InvalidInput,
     NotFound,
@@ -26,6 +26,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import certificate as report
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import words
+from tests.conftest import ROOT
 from tests.sealed import LEDGER, PURGED, People, plan, purge, reference
 
 NOW = datetime(2026, 4, 1, tzinfo=timezone.utc)
@@ -360,3 +361,9 @@ def test_a_certificate_is_read_back_as_it_was(purged: Purged) -> None:
     assert model.load(chain.canonical.loads(Path(issued.path).read_bytes())) == issued.certificate
     with pytest.raises(InvalidInput, match="is this a certificate"):
         model.load({"kind": "x"})
+
+
+def test_the_manual_has_every_key() -> None:
+    manual = (ROOT / "docs" / "certificates.md").read_text()
+    missing = [path for path, *_rest in schema.describe(model.Certificate) if f"| `{path}` |" not in manual]
+    assert missing == []

@@ -141,6 +141,24 @@ def translate_balancers(
     return _Translator(plan, estate, prefix, networks, public).run()
 
 
+def public_addresses(estate: e.Estate, moving: Collection[str]) -> set[str]:
+    """The floating addresses of load balancers before some that move; moving: addresses of these."""
+    vips, ports = set(), set()
+    for kinds in (OCTAVIA, DEDICATED):
+        members: Iterable[e.Resource] = estate.of(kinds.members)
+        pools = {member.parent for member in members if _text(member, "address") in moving}
+        balancers = {pool.parent for pool in estate.of(kinds.pools) if pool.id in pools}
+        for one in estate.of(kinds.balancers):
+            if one.id in balancers:
+                vips.add(_text(one, "vip_address"))
+                ports.add(_text(one, "vip_port_id"))
+    return {
+        one.address
+        for one in estate.floating_ips
+        if one.address and ((one.fixed_address or "?") in vips or (one.port_id or "?") in ports)
+    }
+
+
 class _Translator:
     def __init__(
         self, plan: plans.Plan, estate: e.Estate, prefix: str, networks: Collection[str], public: Mapping[str, str]

@@ -18,7 +18,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Problem
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import guests, sizing
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import balancing, guests, sizing
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import judge as judging
 
 
@@ -221,11 +221,12 @@ class _Drafter:
         )
 
     def _edge(self, moving: Iterable[plans.Workload]) -> plans.Edge:
-        """The edge gateway, with every public address of what moves and of NAT gateways, to be filled in."""
+        """The edge gateway, to be filled in for every public address of what moves, load balancers and NAT gateways."""
         options = self._options
         if options.type != "vcd":
             return plans.Edge()
-        ports = {nic.port for workload in moving for nic in workload.nics}
+        nics = [nic for workload in moving for nic in workload.nics]
+        ports = {nic.port for nic in nics}
         gateways = {
             str(rule.properties.get("floating_ip_id", ""))
             for kind in ("dnat_rules", "snat_rules")
@@ -236,6 +237,7 @@ class _Drafter:
             for one in self._estate.floating_ips
             if one.address and (one.port_id in ports or one.id in gateways)
         }
+        wanted |= balancing.public_addresses(self._estate, {address for nic in nics for address in nic.addresses})
         return plans.Edge(name=options.edge, public=dict.fromkeys(sorted(wanted)))
 
     def _network_map(self, used: set[str]) -> dict[str, plans.NetworkMap]:

@@ -155,3 +155,14 @@ def test_the_firewalls_let_pass_what_it_needs() -> None:
     (deviation,) = opened.deviations
     assert (deviation.effect, deviation.services) == ("wider", ["tcp 80"])
     assert balancing.opened(target, made, prefix="cx", engines="192.168.255.0/25") == opened
+
+
+@pytest.mark.parametrize("port", ["vip", "another"])
+def test_which_public_addresses_are_load_balancers(port: str) -> None:
+    floating = [
+        e.FloatingIp("f", "203.0.113.9", port_id=port, fixed_address=tenant.VIP if port == "another" else None),
+        e.FloatingIp("g", "203.0.113.10", port_id="nobody"),
+    ]
+    read = tenant.estate(resources=tenant.balancer(), floating_ips=floating)
+    assert balancing.public_addresses(read, {"10.1.0.11"}) == {"203.0.113.9"}
+    assert balancing.public_addresses(read, {"10.2.0.20"}) == set(), "no member moves"

@@ -377,7 +377,13 @@ def test_every_option_of_a_plan_survives_being_written() -> None:
 def test_the_edge_of_a_plan_into_cloud_director() -> None:
     addresses = [e.FloatingIp("f1", "203.0.113.7", port_id=server(1).ports[0]), e.FloatingIp("f2", "203.0.113.8")]
     addresses.append(e.FloatingIp("f3", "203.0.113.9", port_id="of-a-gateway"))
-    rules = {"snat_rules": [e.Resource("r", properties={"floating_ip_id": "f3"})]}
+    addresses.append(e.FloatingIp("f4", "203.0.113.10", port_id="of-a-balancer", fixed_address="10.20.0.99"))
+    rules = {
+        "snat_rules": [e.Resource("r", properties={"floating_ip_id": "f3"})],
+        "load_balancers": [e.Resource("lb", properties={"vip_address": "10.20.0.99"})],
+        "lb_pools": [e.Resource("po", parent="lb")],
+        "lb_members": [e.Resource("m", parent="po", properties={"address": "10.20.0.1"})],
+    }
     found = estate(server(1), floating_ips=addresses, resources=rules)
 
     def edge(**target: str) -> plans.Edge:
@@ -391,7 +397,7 @@ def test_the_edge_of_a_plan_into_cloud_director() -> None:
         assert plans.parse(yaml.safe_load(emit.to_text(drafted.plan)))[0] == drafted.plan
         return drafted.plan.edge
 
-    public = {"203.0.113.7": None, "203.0.113.9": None}
+    public = {"203.0.113.10": None, "203.0.113.7": None, "203.0.113.9": None}
     assert edge() == plans.Edge(public=public)
     assert edge(edge="e1") == plans.Edge(name="e1", public=public)
 

@@ -52,6 +52,8 @@ TITLES: dict[str, str] = {
 }
 """Every gate, in order."""
 
+WAIVED = "an exception in the sealed plan stands for it, or for a part of it"
+
 NEEDED: dict[Act, tuple[str, ...]] = {
     "quarantine": ("G1", "G2", "G3", "G6", "G7", "G10", "G11", "credential", "calendar"),
     "purge": tuple(TITLES),
@@ -164,7 +166,8 @@ def judge(plan: Retirement, policy: policies.Policy, facts: Facts, act: Act = "p
     found = []
     for name in NEEDED[act]:
         why, evidence = _GATES[name](scene)
-        found.append(Gate(name=name, open=not why, why=why or TITLES[name], evidence=evidence))
+        said = WAIVED if "waivers" in evidence else TITLES[name]
+        found.append(Gate(name=name, open=not why, why=why or said, evidence=evidence))
     return found
 
 

@@ -547,6 +547,55 @@ TOLD: dict[str, str] = {
     "it goes with the project": "il part avec le projet",
     "the policy keeps reader hosts": "la politique garde les hôtes de lecture",
     "with all projects": "avec tous les projets",
+    "policy: silence of the source after the acceptance": "politique : silence de la source après la recette",
+    "policy: the copy outside of the platform was restored once": (
+        "politique : la copie externe a été restaurée une fois"
+    ),
+    "the customer's decision is recorded": "la décision du client est consignée",
+    "the inventory is complete, twice the same, and nothing vanished or appeared": (
+        "l'inventaire est complet, deux fois identique, rien n'a disparu ni n'est apparu"
+    ),
+    "everything that goes is accepted, handed over, or erased by a decision": (
+        "tout ce qui part est recetté, remis, ou effacé par décision"
+    ),
+    "what moved was read again on the day, and is at the target": (
+        "ce qui a migré a été relu le jour même et se trouve à la cible"
+    ),
+    "the source was silent since the acceptance": "la source est restée silencieuse depuis la recette",
+    "the time has come and is not over": "le moment est venu et n'est pas passé",
+    "nothing is held": "rien n'est retenu",
+    "the notice of the erasure was delivered, long enough ago": "le préavis d'effacement a été remis assez tôt",
+    "the escrow copy exists and was restored once": "la copie externe existe et a été restaurée une fois",
+    "nothing is shared with another tenant": "rien n'est partagé avec un autre tenant",
+    "enough people signed this plan": "assez de personnes ont signé ce plan",
+    "everything is in quarantine, and the cool-off passed without complaint": (
+        "tout est en quarantaine, et le délai est passé sans réclamation"
+    ),
+    "the credential can do this and no more": "l'accès permet ceci et rien de plus",
+    "people are there to watch": "des personnes sont là pour surveiller",
+    "an exception in the sealed plan stands for it, or for a part of it": (
+        "une dérogation du plan scellé en tient lieu, en tout ou en partie"
+    ),
+    "policy: a hold on everything": "politique : une retenue sur l'ensemble",
+    "contract: its last day": "contrat : son dernier jour",
+    "platform: its last day, less the margin": "plateforme : son dernier jour, moins la marge",
+    "the contract's notice before an erasure": "le préavis du contrat avant un effacement",
+    "21 days in ANSSI SecNumCloud 3.2": "21 jours dans ANSSI SecNumCloud 3.2",
+    "Data Act 2023/2854, Art. 25(2)(g): at least 30 days after the transition": (
+        "Data Act 2023/2854, art. 25(2)(g) : au moins 30 jours après la transition"
+    ),
+    "Data Act 2023/2854, Art. 25(5): the customer's extension": (
+        "Data Act 2023/2854, art. 25(5) : la prolongation du client"
+    ),
+    "Data Act 2023/2854, Art. 25(3): erasure alone, at the end of the notice": (
+        "Data Act 2023/2854, art. 25(3) : effacement seul, à la fin du préavis"
+    ),
+    "Data Act 2023/2854, Art. 25(2)(h): a later day that both agreed on": (
+        "Data Act 2023/2854, art. 25(2)(h) : un jour ultérieur convenu"
+    ),
+    "French public contracts: copies are destroyed within three months of the return": (
+        "marchés publics : copies détruites dans les trois mois suivant la restitution"
+    ),
     "the cloud's own": "appartient au cloud",
 }
 """Notes of kinds (model/kinds.py) and of objects in the plan, in French."""
@@ -562,6 +611,16 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         "la charge {0} reste dans le plan, car modifiée à la main",
     ),
     (r"(.+) stays", "{0} reste"),
+    (
+        r"moved to (.+), read back equal at (\S+), accepted by (.+) on (\S+)",
+        "migré vers {0}, relu identique le {1}, recetté par {2} le {3}",
+    ),
+    (r"(.+) decided on (\S+) that it is erased, not moved", "{0} a décidé le {1} de l'effacer sans le migrer"),
+    (
+        r"(.+) decided on (\S+) that it is erased, not moved: (.+)",
+        "{0} a décidé le {1} de l'effacer sans le migrer : {2}",
+    ),
+    (r"(.+) decided on (\S+) that everything is erased", "{0} a décidé le {1} de tout effacer"),
     (r"(.+), which stays, uses it", "utilisé par {0}, qui reste"),
     (r"it works for (.+), which stays", "il sert {0}, qui reste"),
     (

@@ -217,7 +217,7 @@ def _lost(p: _Page) -> str:
                 ]
             )
         size = sum(item.ref.size_gib for item in found)
-        title = f"{t(f'choice {choice}')}: {t.count(len(found), 'object')}, {t.size(size)}"
+        title = t.labelled(t(f"choice {choice}"), f"{t.count(len(found), 'object')}, {t.size(size)}")
         heads = [t("Object"), t("Kind"), t("Size"), t("Last write"), t("Last backup"), t("Can be restored"), t("Why")]
         parts.append(_table(title, heads, rows))
     return joined(parts)

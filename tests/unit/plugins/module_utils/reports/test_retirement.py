@@ -14,8 +14,9 @@ import pytest
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement_policy as policies
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import gates, stages, timers
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import retirement
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.words import LANGUAGES, Language
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.words import LANGUAGES, Language, Words
 from tests.unit.plugins.module_utils.planning import retirements as r
 
 HOSTILE = "x\n- </td><script>alert(1)</script>\u202eevil"
@@ -120,6 +121,16 @@ def test_the_text_says_what_goes_in_its_order_and_what_stays() -> None:
     assert deleted == [item.ref.key + (":" if not item.name and not item.ref.size_gib else "") for item in made.items]
     assert any(line.startswith("keep volume_backups/b1: undecided") for line in lines)
     assert retirement.to_text(made) == retirement.to_text(plan())
+
+
+def test_what_the_plan_and_the_gates_say_has_its_french() -> None:
+    said = [*timers.RULES.values(), *gates.TITLES.values(), gates.WAIVED]
+    said += [row.restorable for row in stages.ROWS.values() if row.restorable]
+    said += [item.why for item in plan(kinds={"volume_backups": r.ERASED}).items]
+    french = Words("fr")
+    for sentence in said:
+        for part in sentence.split("; "):
+            assert 'lang="en"' not in french.told(part), part
 
 
 def test_nothing_to_delete_is_said() -> None:

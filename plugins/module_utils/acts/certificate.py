@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import certificate as build
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import (
-    canonical,
     chain,
     evidence,
     heads,
@@ -29,11 +29,10 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger i
     signatures,
     timestamps,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import certificate as build
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger.script import VERIFY
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, retirement
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import certificate as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import NotFound, Refused
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import certificate as report
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.words import Language

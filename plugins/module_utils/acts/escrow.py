@@ -33,8 +33,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.tra
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.vmdk_decode import Readable
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, names
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     Conflict,

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical, seal
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import seal
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import certificate as model
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Refused
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Item, Tenant
 

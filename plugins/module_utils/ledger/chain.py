@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     Conflict,

@@ -26,7 +26,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical, chain
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import CloudExitError
 
 HIDDEN = "***"

@@ -20,13 +20,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import (
-    canonical,
     chain,
     evidence,
     signatures,
     timestamps,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     InvalidInput,

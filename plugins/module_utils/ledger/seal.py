@@ -16,8 +16,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical, signatures
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import signatures
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
     InvalidInput,
@@ -43,13 +43,8 @@ class Sealed:
     people: tuple[Person, ...]
 
 
-def encode(plan: retirement.Retirement) -> bytes:
-    """The bytes that people sign: canonical JSON and one newline."""
-    return canonical.dumps(schema.dump(plan)) + b"\n"
-
-
 def digest(plan_bytes: bytes) -> str:
-    """`sha256:…` of the bytes of a sealed plan; what the ledger names the plan by."""
+    """`sha256:…` of the bytes of a plan, whatever they are; of a sealed one it is `Retirement.digest`."""
     return "sha256:" + hashlib.sha256(plan_bytes).hexdigest()
 
 
@@ -133,7 +128,7 @@ def _plan(plan_bytes: bytes, now: datetime, problems: list[str]) -> retirement.R
     except InvalidInput as error:
         problems += [str(problem) for problem in error.problems]
         return None
-    if encode(plan) != plan_bytes:
+    if plan.encode() != plan_bytes:
         problems.append("the plan is not in canonical form: its bytes are not those that were made")
     for title, text, early in (("was made at", plan.made.at, True), ("expired at", plan.expires, False)):
         try:

@@ -10,11 +10,12 @@ newline; people sign exactly these bytes (docs/decommission.md).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import kinds, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, kinds, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.schema import doc
 
@@ -232,9 +233,13 @@ class Retirement:
     items: list[Item] = field(default_factory=list, metadata=doc("what is deleted, in order"))
     kept: list[Kept] = field(default_factory=list, metadata=doc("what stays, and why"))
 
+    def encode(self) -> bytes:
+        """The bytes of its file, which people sign: canonical JSON (RFC 8785) and one newline."""
+        return canonical.dumps(schema.dump(self)) + b"\n"
+
     def digest(self) -> str:
-        """`sha256:…` of the content."""
-        return schema.digest(schema.dump(self))
+        """`sha256:…` of these bytes, as `sha256sum` prints of the file."""
+        return f"sha256:{hashlib.sha256(self.encode()).hexdigest()}"
 
     def item(self, key: str) -> Item | None:
         """The item of `kind/id`, or None."""

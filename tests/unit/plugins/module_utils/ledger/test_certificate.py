@@ -182,7 +182,7 @@ def replace_folder(people: People, name: str) -> People:
 
 def test_a_plan_that_nothing_was_deleted_by(purged: Purged) -> None:
     other = purged.plan.with_name("other.retirement.json")
-    other.write_bytes(seal.encode(plan(purged.people, expires="2026-03-02T00:00:00Z")))
+    other.write_bytes(plan(purged.people, expires="2026-03-02T00:00:00Z").encode())
     with pytest.raises(Refused, match="no delete by the plan"):
         act.erasure(purged.request(), str(other))
     with pytest.raises(NotFound, match="There is no retirement plan"):

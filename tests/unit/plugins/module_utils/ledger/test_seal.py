@@ -69,6 +69,7 @@ def test_three_people_seal_a_plan(people: People) -> None:
     summed = subprocess.run(["sha256sum", "plan"], cwd=people.folder, capture_output=True, text=True, check=True)
     assert found.digest == f"sha256:{summed.stdout.split()[0]}"
     assert found.plan == plan(people)
+    assert found.digest == found.plan.digest()
 
 
 def test_any_edited_byte_breaks_the_seal(people: People) -> None:

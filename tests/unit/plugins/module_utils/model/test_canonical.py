@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput
 
 APPENDIX_B = [

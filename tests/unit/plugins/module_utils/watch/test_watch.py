@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import retire
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import canonical, chain
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import journal as ledger
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.watch import __main__ as watch
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.watch import cloud, compare
 from tests.unit.plugins.module_utils.acts import retire_model as rm

@@ -175,13 +175,16 @@ def test_a_quarantine_is_undone_exactly(tenant: tenants.Tenant) -> None:
             for step in steps:
                 retiree.apply(ref, step)
                 assert retiree.apply(ref, step).note == "it was so already"
-            assert not steps or kind == "containers" or raw_state(retiree, ref) != before
+            todo = [step for step in steps if step.before != step.after]
+            assert not todo or kind == "containers" or raw_state(retiree, ref) != before
+            closed = {step.name: step.before for step in retiree.quarantine_steps(ref, obj)}
+            assert closed == {step.name: step.after for step in steps}
             for step in reversed(steps):
                 retiree.undo(ref, step)
                 assert retiree.undo(ref, step).note == "it was so already"
             assert raw_state(retiree, ref) == before, (kind, ident)
             assert retiree.quarantine_steps(ref, obj) == steps
-            done |= {f"{kind}.{step.name}" for step in steps}
+            done |= {f"{kind}.{step.name}" for step in todo}
         assert done >= {
             *("servers.stop", "servers.rename", "servers.lock", "volumes.rename", "ports.close_groups"),
             *("floating_ips.disassociate", "lb_members.disable_member", "images.deactivate"),

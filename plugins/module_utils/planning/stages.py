@@ -103,7 +103,6 @@ def _rows() -> tuple[Row, ...]:
         r("bare_metal", "servers", 0, data=True, bills=True, restorable=NOTHING, twin="servers"),
         r("dedicated_hosts", "servers", 1, bills=True, serves=True),
         r("server_groups", "servers", 2, serves=True),
-        r("key_pairs", "servers", 3, restorable="the public key is not kept; its owner has it"),
         # images before the backups that they are made of
         r("images", "images", 0, data=True, bills=True, restorable=COPY),
         r("private_images", "images", 0, data=True, bills=True, restorable=COPY, twin="images"),
@@ -164,6 +163,7 @@ def _rows() -> tuple[Row, ...]:
         no("network_quotas", quota),
         no("image_quotas", quota),
         no("vpc_quotas", quota),
+        no("key_pairs", "it belongs to a user and not to the project: its user deletes it"),
         no("volume_types", "the cloud's own"),
         no("ecs_servers", "details of a server", "servers"),
         no("ecs_tags", "names of labels of servers"),

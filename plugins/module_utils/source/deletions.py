@@ -73,8 +73,7 @@ class Deletion:
     before the colon of a step. way: the steps, from the raw object; parts come before them. again: statuses after which
     the call is made again later. gone: statuses of a delete that may mean that it is absent already; it is read then.
     ended: states in which the service still shows it and it counts as gone (`ended_note` says so). job: path of a job
-    that the service answers with. refused: why this one is not deleted, and what to do; empty where it is. by_hand: the
-    same of the whole kind.
+    that the service answers with. refused: why this one is not deleted, and what to do; empty where it is.
     """
 
     kind: str
@@ -92,7 +91,6 @@ class Deletion:
     ended_note: str = ""
     job: str = ""
     refused: Callable[[Raw], str] | None = None
-    by_hand: str = ""
 
     @property
     def content(self) -> bool:
@@ -110,11 +108,6 @@ def one(
     """A kind whose objects are read and deleted at the same path."""
     calls = {"delete": Call("DELETE", path, body, params or {}), **more.pop("calls", {})}
     return Deletion(kind, path, key, calls=calls, **more)
-
-
-def by_hand(kind: str, what: str) -> Deletion:
-    """A kind that no API known to us deletes, or must not: what a person does."""
-    return Deletion(kind, by_hand=what)
 
 
 def named(*names: str) -> Callable[[Raw], str]:
@@ -221,7 +214,6 @@ def _openstack() -> tuple[Deletion, ...]:
             way=_steps((lambda raw: true(raw.get("locked")), "unlock")),
             takes=(Taken("volumes", "", "os-extended-volumes:volumes_attached", "id", _deletes_with_server),),
         ),
-        by_hand("key_pairs", "A key pair belongs to a user and not to the project: its user deletes it."),
         one("server_groups", "/os-server-groups/{id}", "server_group"),
         one(
             "volumes",
@@ -341,12 +333,11 @@ def _openstack() -> tuple[Deletion, ...]:
 
 
 def stack(kind: str, prefix: str = "") -> Deletion:
-    """Heat deletes what a stack made: all of that must be in the plan, or be gone."""
+    """Heat deletes what a stack made: all of that must be in the plan, or be gone. Its answer for one says more than
+    its list."""
     where = f"{prefix}/stacks/{{stack_name}}/{{id}}"
     return Deletion(
         kind,
-        f"{prefix}/stacks/{{id}}",
-        "stack",
         calls={"delete": Call("DELETE", where)},
         takes=(Taken("", f"{where}/resources", "resources", "physical_resource_id"),),
         ended=frozenset({"DELETE_COMPLETE"}),
@@ -354,6 +345,7 @@ def stack(kind: str, prefix: str = "") -> Deletion:
 
 
 NOT_OBJECTS: dict[str, str] = {
+    "key_pairs": "it belongs to a user and not to the project: its user deletes it",
     "compute_quotas": "a limit of the project",
     "volume_quotas": "a limit of the project",
     "network_quotas": "a limit of the project",

@@ -73,10 +73,16 @@ _OWNERS = ("project_id", "tenant_id", "owner", "os-vol-tenant-attr:tenant_id")
 
 
 class Objects:
-    """The objects of one project. Nothing is called when it is made; only `ask` can write."""
+    """The objects of one project. Nothing is called when it is made; only `ask` can write.
 
-    def __init__(self, cloud: Cloud, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    parents: for `kind/id` of what is a part of another object, the id of that.
+    """
+
+    def __init__(
+        self, cloud: Cloud, parents: Mapping[str, str], *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.cloud = cloud
+        self._parent_of = parents
         self.sleep = sleep
         self.host = (urlsplit(cloud.catalogue.auth_url).hostname or "").lower()
         self._endpoints: dict[str, Endpoint] = {}
@@ -112,6 +118,11 @@ class Objects:
         answer = self.ask(listing.service, "GET", row.path, what, names_of(ref, {"_parent": parent}))
         status = int(answer.status_code)
         if status == 404 and _UNPUBLISHED not in pages.fault(answer):
+            if listing.one:
+                # the service has one of it or none: there is no list; a host without the service has no words for it
+                if not pages.fault(answer):
+                    raise bad_answer(answer, what)
+                return None
             if self._in_list(ref, row):
                 raise Conflict(
                     what,
@@ -139,6 +150,13 @@ class Objects:
             rows = self._rows(ref, row)
             if ref.id in rows.rows:
                 return rows.rows[ref.id]
+        listing = LISTINGS[ref.kind][0]
+        if listing.per and "?" in listing.path and ref.key not in self._parent_of:
+            raise Unreachable(
+                f"Read {label(ref)}",
+                cause=f"it may outlive its {listing.per.replace('_', ' ')}, whose lists alone show it, and nobody told"
+                " which of them that was",
+            )
         return None
 
     def _in_list(self, ref: Reference, row: Deletion) -> bool:
@@ -161,6 +179,9 @@ class Objects:
             narrow = replace(listing, params={**listing.params, row.by_id: ref.id}) if row.by_id else listing
             if listing.kind == "buckets":
                 found = stores.buckets(self.cloud, reader, listing)
+            elif listing.per and "?" in listing.path and ref.key in self._parent_of:
+                # what outlives its parent is listed although the parent is not
+                found = reader.list(listing, self._parent_of[ref.key])
             elif listing.per:
                 found = reader.of_parents(listing, self._parents(reader, listing))
             else:
@@ -265,8 +286,6 @@ class Objects:
         if row is None:
             why = NOT_OBJECTS.get(ref.kind, "nothing here deletes this kind")
             raise Refused(f"{label(ref)} is not deleted", cause=why)
-        if row.by_hand:
-            raise Refused(f"{label(ref)} is not deleted", cause="that is for a person", hint=row.by_hand)
         return row
 
     def own(self, ref: Reference, raw: Mapping[str, Any]) -> None:
@@ -336,7 +355,7 @@ def names_of(ref: Reference, raw: Mapping[str, Any], arg: str = "") -> dict[str,
         **texts,
         "id": ref.id,
         "project_id": ref.project,
-        "parent": str(raw.get("_parent", "")),
+        "parent": str(raw.get("_parent") or dig(dict(raw), LISTINGS[ref.kind][0].fields.get("parent", "-")) or ""),
         "arg": arg,
         "head": head,
         "tail": tail,

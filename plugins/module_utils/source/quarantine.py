@@ -62,7 +62,8 @@ Raw = Mapping[str, Any]
 class Change:
     """One thing of a kind that a quarantine changes.
 
-    now: what it is, from the raw object. closed: what it is to become, from what it is; None where it is not changed.
+    now: what it is, from the raw object. closed: what it is when it is closed, which it may be already; None where it
+    cannot be closed.
     call: method, path and body that set a value, from the raw object and the value. busy: while it is true nothing is
     concluded from the object.
     """
@@ -87,7 +88,7 @@ def _lock_now(raw: Raw) -> Any:
 
 def _locked(raw: Raw, now: Any) -> Any:
     if now["locked"]:
-        return None
+        return now  # by whomever
     return {"locked": True, **({"reason": LOCK_REASON} if "locked_reason" in raw else {})}
 
 
@@ -98,7 +99,9 @@ def _lock(raw: Raw, value: Any) -> tuple[str, str, Any]:
 
 
 def _renamed(raw: Raw, now: Any) -> Any:
-    return PREFIX + now if not now.startswith(PREFIX) and len(PREFIX + now) <= LONGEST_NAME else None
+    if now.startswith(PREFIX):
+        return now
+    return PREFIX + now if len(PREFIX + now) <= LONGEST_NAME else None
 
 
 def _rename(key: str, path: str) -> Callable[[Raw, Any], tuple[str, str, Any]]:
@@ -112,7 +115,7 @@ def _read_only(raw: Raw) -> Any:
 def _may_be_read_only(raw: Raw, now: Any) -> Any:
     metadata = raw.get("metadata")
     known = isinstance(metadata, dict) and "readonly" in metadata
-    return True if known and raw.get("status") == "available" and not now else None
+    return True if known and (now or raw.get("status") == "available") else None
 
 
 def _groups(raw: Raw) -> Any:
@@ -125,7 +128,12 @@ def _groups(raw: Raw) -> Any:
 def _closed_port(raw: Raw, now: Any) -> Any:
     owner = texts(raw.get("device_owner"))
     closed: dict[str, Any] = {"security_groups": [], "port_security": True}
-    return closed if (not owner or owner.startswith("compute:")) and now != closed else None
+    return closed if not owner or owner.startswith("compute:") else None
+
+
+def _among(*values: Any) -> Callable[[Raw, Any], Any]:
+    """The last of these values is the closed one; where it is none of them, nothing is done."""
+    return lambda _raw, now: values[-1] if now in values else None
 
 
 def _close_port(raw: Raw, value: Any) -> tuple[str, str, Any]:
@@ -155,10 +163,6 @@ def _operations(raw: Raw) -> Any:
     return {texts(one.get("id")): true(one.get("enabled")) for one in found if one.get("id") and "enabled" in one}
 
 
-def _off(_raw: Raw, now: Any) -> Any:
-    return False if now is True else None
-
-
 def _changes() -> tuple[Change, ...]:
     c = Change
     scaling = "/autoscaling-api/v1/{project_id}/scaling_group/{id}/action"
@@ -167,7 +171,7 @@ def _changes() -> tuple[Change, ...]:
             "servers",
             "stop",
             lambda raw: texts(raw.get("status")),
-            lambda _raw, now: "SHUTOFF" if now == "ACTIVE" else None,
+            _among("ACTIVE", "SHUTOFF"),
             _power,
             lambda raw: bool(raw.get("OS-EXT-STS:task_state")),
         ),
@@ -186,14 +190,14 @@ def _changes() -> tuple[Change, ...]:
             "floating_ips",
             "disassociate",
             _leads_to,
-            lambda _raw, now: {"port_id": None, "fixed_ip_address": None} if now["port_id"] else None,
+            lambda _raw, _now: {"port_id": None, "fixed_ip_address": None},
             _lead,
         ),
         c(
             "lb_members",
             "disable_member",
             lambda raw: true(raw.get("admin_state_up")),
-            _off,
+            _among(True, False),
             lambda _raw, value: (
                 "PUT",
                 "/lbaas/pools/{parent}/members/{id}",
@@ -205,7 +209,7 @@ def _changes() -> tuple[Change, ...]:
             "elb_members",
             "disable_member",
             lambda raw: raw.get("weight"),
-            lambda _raw, now: 0 if isinstance(now, int) and now > 0 else None,
+            lambda _raw, now: 0 if isinstance(now, int) else None,
             lambda _raw, value: (
                 "PUT",
                 "/v3/{project_id}/elb/pools/{parent}/members/{id}",
@@ -216,7 +220,7 @@ def _changes() -> tuple[Change, ...]:
             "images",
             "deactivate",
             lambda raw: texts(raw.get("status")),
-            lambda _raw, now: "deactivated" if now == "active" else None,
+            _among("active", "deactivated"),
             lambda _raw, value: (
                 "POST",
                 "/images/{id}/actions/" + ("deactivate" if value == "deactivated" else "reactivate"),
@@ -227,14 +231,14 @@ def _changes() -> tuple[Change, ...]:
             "scaling_groups",
             "pause",
             lambda raw: texts(raw.get("scaling_group_status")),
-            lambda _raw, now: "PAUSED" if now == "INSERVICE" else None,
+            _among("INSERVICE", "PAUSED"),
             lambda _raw, value: ("POST", scaling, {"action": "pause" if value == "PAUSED" else "resume"}),
         ),
         c(
             "volume_backup_policies",
             "switch_off",
             lambda raw: texts(dig(dict(raw), "scheduled_policy.status")),
-            lambda _raw, now: "OFF" if now == "ON" else None,
+            _among("ON", "OFF"),
             lambda _raw, value: (
                 "PUT",
                 "/v2/{project_id}/backuppolicy/{id}",
@@ -245,7 +249,7 @@ def _changes() -> tuple[Change, ...]:
             "server_backup_policies",
             "switch_off",
             _operations,
-            lambda _raw, now: dict.fromkeys(now, False) if any(now.values()) else None,
+            lambda _raw, now: dict.fromkeys(now, False) or None,
             lambda _raw, value: (
                 "PUT",
                 "/v1/{project_id}/policies/{id}",
@@ -256,7 +260,7 @@ def _changes() -> tuple[Change, ...]:
             "vault_policies",
             "switch_off",
             lambda raw: true(raw.get("enabled")),
-            _off,
+            _among(True, False),
             lambda _raw, value: ("PUT", "/v3/{project_id}/policies/{id}", {"policy": {"enabled": value}}),
         ),
     )
@@ -272,11 +276,11 @@ REVOKE = "revoke_access"
 
 
 def steps(objects: Objects, ref: Reference, raw: Raw) -> tuple[Step, ...]:
-    """What is changed of an object, in order. Reads only."""
+    """What a quarantine changes of an object, in order; what is closed already has the same before and after. Reads."""
     if ref.kind in STORES:
         now = stores.of(objects, ref).access()
         after: dict[str, Any] = {"policy": None} if ref.kind == "buckets" else {"read": "", "write": ""}
-        return (Step(name=REVOKE, before=now, after=after),) if now != after else ()
+        return (Step(name=REVOKE, before=now, after=after),)
     found = []
     for change in CHANGES:
         if change.kind == ref.kind:

@@ -27,6 +27,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import (
     Answer,
     Reference,
+    Retirement,
     Step,
     Who,
 )
@@ -51,33 +52,39 @@ WAIT_SECONDS = 300.0
 ADMINISTRATORS = frozenset({"admin", "cloud_admin", "domain_admin", "system_admin", "secu_admin"})
 """Roles that reach beyond one project (Keystone's admin; Flexible Engine's security administrator)."""
 
-Progress = Callable[[int], None]
-"""Told how many objects of a container or bucket are gone so far."""
+Progress = Callable[[str], None]
+"""Told in words how far a long step is: how many objects of a bucket are gone."""
 
 
 class Retiree:
     """The objects of one project, for acts.retire. Nothing is called when it is made.
 
     doomed: `kind/id` of all that is to go. What a service would delete along with an object must be among them; where
-    it is not, the object is not deleted.
+    it is not, the object is not deleted. parents: for `kind/id` of what is a part of another object, the id of that.
     """
 
     def __init__(
         self,
         cloud: Cloud,
         doomed: Collection[str] = (),
+        parents: Mapping[str, str] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.cloud = cloud
-        self._objects = Objects(cloud, sleep=sleep)
+        self._objects = Objects(cloud, parents or {}, sleep=sleep)
         self._doomed = frozenset(doomed)
-        self._doomed_ids = frozenset(key.partition("/")[2] for key in doomed)
         self._clock = clock
         self._sleep = sleep
         self._wait_seconds = wait_seconds
+
+    @classmethod
+    def of(cls, cloud: Cloud, plan: Retirement) -> Retiree:
+        """For what a plan lists."""
+        parents = {item.ref.key: str(item.seen["parent"]) for item in plan.items if item.seen.get("parent")}
+        return cls(cloud, [item.ref.key for item in plan.items], parents)
 
     # who, and when
 
@@ -198,7 +205,12 @@ class Retiree:
         if last:
             self._alone(ref, row, raw)
         if made is deletions.EMPTY:
-            return stores.change(self._objects, ref, name, on_progress or (lambda _done: None))
+
+            def told(done: int) -> None:
+                if on_progress is not None:
+                    on_progress(f"{done} objects and versions are gone")
+
+            return stores.change(self._objects, ref, name, told)
         return self._made(ref, row, made, raw, step, arg, last)
 
     def _made(
@@ -272,18 +284,25 @@ class Retiree:
             pause = min(pause * 1.6, 5.0)
         raise Timeout(what, cause=f"it was not done within {self._wait_seconds:.0f} s", retryable=True)
 
+    def takes(self, ref: Reference, obj: object) -> list[str]:
+        """`kind/id` of what the service would delete with it without being asked, as it says now."""
+        return self._taken(ref, self._objects.row(ref), self._objects.there(ref))
+
+    def _taken(self, ref: Reference, row: Deletion, raw: Mapping[str, Any]) -> list[str]:
+        found: set[str] = set()
+        for taken in row.takes:
+            for ident in self._found(ref, taken.path, taken.key, taken.id_field, taken.where, raw):
+                known = [key for key in self._doomed if key.partition("/")[2] == ident] if not taken.kind else []
+                found.update(known or [f"{taken.kind or 'unknown'}/{ident}"])
+        return sorted(found - {ref.key})
+
     def _alone(self, ref: Reference, row: Deletion, raw: Mapping[str, Any]) -> None:
         """Raises Refused where the service would delete something with it that is not to go."""
-        others = []
-        for taken in row.takes:
-            for found in self._found(ref, taken.path, taken.key, taken.id_field, taken.where, raw):
-                known = f"{taken.kind}/{found}" in self._doomed if taken.kind else found in self._doomed_ids
-                if not known and found != ref.id:
-                    others.append(f"{taken.kind}/{found}" if taken.kind else found)
+        others = [key for key in self._taken(ref, row, raw) if key not in self._doomed]
         if others:
             raise Refused(
                 f"{label(ref)} is not deleted",
-                cause=f"the service would delete with it {', '.join(sorted(others)[:5])}"
+                cause=f"the service would delete with it {', '.join(others[:5])}"
                 + (f" and {len(others) - 5} more" if len(others) > 5 else ""),
                 hint="It is not in the plan. Make a new one that has it, or take it off first.",
             )

@@ -14,9 +14,10 @@ import contextlib
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+from xml.sax.saxutils import escape
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
@@ -145,14 +146,33 @@ class Bucket:
             found = list(self.versions())
             if not found and not self.uploads():
                 return done
-            for key, version, dummy_at in found:
-                query = {"versionId": version} if version and version != "null" else {}
-                self.call("DELETE", key, query, what=self._what("empty"), good=(200, 204, 404))
-                done += 1
-                if done % PAGE == 0:
-                    on_progress(done)
-            on_progress(done)
+            for start in range(0, len(found), PAGE):
+                self._delete(found[start : start + PAGE])
+                done += len(found[start : start + PAGE])
+                on_progress(done)
         raise Conflict(self._what("empty"), cause="something writes into it while it is emptied", retryable=True)
+
+    def _delete(self, found: Sequence[tuple[str, str, str]]) -> None:
+        """Delete up to a thousand versions in one call (S3 API: DeleteObjects); those that XML cannot name alone."""
+        plain = []
+        for key, version, dummy_at in found:
+            if all(letter.isprintable() for letter in key):
+                told = f"<VersionId>{escape(version)}</VersionId>" if version else ""
+                plain.append(f"<Object><Key>{escape(key)}</Key>{told}</Object>")
+            else:
+                query = {"versionId": version} if version else {}
+                self.call("DELETE", key, query, what=self._what("empty"), good=(200, 204, 404))
+        if not plain:
+            return
+        body = f"<Delete><Quiet>true</Quiet>{''.join(plain)}</Delete>".encode()
+        headers = {"Content-Type": "application/xml", "Content-MD5": _md5(body)}
+        answer = self.call("POST", "", {"delete": ""}, what=self._what("empty"), body=body, headers=headers)
+        failed = storage.every(storage.parsed(answer, "the deletion"), "Error") if answer.content else []
+        if failed:
+            codes = sorted({storage.child(entry, "Code") for entry in failed})
+            raise CloudExitError(
+                self._what("empty"), cause=f"{len(failed)} were not deleted: {', '.join(codes)[:200]}", retryable=True
+            )
 
     def newest(self, since: str) -> int:
         """How many versions are newer than a moment (ISO 8601, UTC)."""
@@ -170,8 +190,7 @@ class Bucket:
         if policy is None:
             return self.call("DELETE", "", {"policy": ""}, what=self._what("close"), good=(200, 204, 404))
         body = json.dumps(policy, sort_keys=True).encode()
-        md5 = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        headers = {"Content-Type": "application/json", "Content-MD5": md5}
+        headers = {"Content-Type": "application/json", "Content-MD5": _md5(body)}
         return self.call("PUT", "", {"policy": ""}, what=self._what("open"), body=body, headers=headers)
 
     def _what(self, act: str) -> str:
@@ -259,6 +278,11 @@ class Container:
 def of(objects: Objects, ref: Reference) -> Bucket | Container:
     """The store that a reference names."""
     return Bucket(objects, ref.id) if ref.kind == "buckets" else Container(objects, ref.id)
+
+
+def _md5(body: bytes) -> str:
+    """S3 wants it of some bodies; it proves nothing."""
+    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def _id_of(answer: Any) -> str:

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flexible Engine's services over HTTP, with recorded shapes: what is listed comes from data, what fails from faults.
 
+Deletes and the calls of a quarantine change the data (`changes`); all other writes are refused.
+
 Everything of a service is below `/<service>`: `/vpc/v1/<project>/vpcs`. `/_lab/calls` and `/_lab/faults` are for tests.
 """
 
@@ -26,6 +28,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from .changes import SINGLE, Bucket, Changes, path_pattern, policy
 from .shapes import ACCOUNT, READS_BY_POST, SHAPES, Shape
 
 HOST = "127.0.0.1"
@@ -40,6 +43,8 @@ class Fault:
 
     status: answer this (429 with APIGW.0308). retry_after: header of it. stall: seconds before the answer. empty_page:
     the page of this number is empty. endless: every page has a row and names a next one. nonsense: no JSON.
+    method: only calls of it. Of calls that change something: done: it takes effect before it fails; stale: lists that
+    still show what it deleted; reused: another object gets the id.
     """
 
     service: str = ""
@@ -51,12 +56,17 @@ class Fault:
     empty_page: int = 0
     endless: bool = False
     nonsense: bool = False
+    method: str = ""
+    done: bool = False
+    stale: int = 0
+    reused: bool = False
     count: int = 0
     used: int = 0
 
-    def takes(self, service: str, kind: str, project: str) -> bool:
+    def takes(self, service: str, kind: str, project: str, method: str = "") -> bool:
         """Whether this call is meant; counts it."""
-        meant = self.service in ("", service) and self.kind in ("", kind) and self.project in ("", project)
+        meant = self.method in ("", method) and self.service in ("", service)
+        meant = meant and self.kind in ("", kind) and self.project in ("", project)
         if not meant or (self.count and self.used >= self.count):
             return False
         self.used += 1
@@ -130,6 +140,7 @@ class Server:
         self.faults: list[Fault] = []
         self.calls: list[Call] = []
         self.page_size = 0
+        self.changes = Changes()
         self._lock = threading.Lock()
         self._shapes = [(shape, shape.pattern) for shape in SHAPES]
         ours = self
@@ -234,7 +245,7 @@ class Server:
                 return told
         service = path.split("/")[1] if path.count("/") else ""
         if service == "obs":
-            return self._obs(call, path, query, headers)
+            return self._obs(call, path, query, raw, headers)
         project = self._project(call.method, path, query_text, raw, headers)
         if project is None:
             return self.error(401, "APIGW.0301", "Incorrect IAM authentication information: verify token fail", False)
@@ -260,11 +271,61 @@ class Server:
                 return self.error(403, "APIGW.0302", "The project in the URL is not that of the token", shape.native)
             parent = match.groupdict().get("parent") or query.get(shape.parent or "-", "")
             return self._list(shape, asked, parent, query, body)
+        changed = self._change(call, path, query, body, project)
+        if changed is not None:
+            return changed
         if call.method != "GET" and any(pattern.match(path) for _shape, pattern in self._shapes):
             return self.error(405, "APIGW.0106", "This lab is only for reading", False)
         return self.error(
             404, "APIGW.0101", "The API does not exist or has not been published in the environment", False
         )
+
+    def _change(self, call: Call, path: str, query: Mapping[str, str], body: Any, project: str) -> Answer | None:
+        """A call that changes something, or asks after what such a call began; None for any other."""
+        headers = {"X-Request-Id": uuid.uuid4().hex}
+        if call.method == "GET":
+            told = self.changes.job(path, query)
+            told = self.changes.below(path) if told is None else told
+            return (200, told, headers) if told is not None else self._single(path)
+        meant = self.changes.meant(call.method, path)
+        if meant is None:
+            return None
+        named = next((part for part in path.split("/") if part in self.data and part != ACCOUNT), "")
+        where = call.project = named or project or self._only()
+        if project and where != project:
+            return self.error(403, "APIGW.0302", "The project in the URL is not that of the token", False)
+        with self._lock:
+            fault = next(
+                (one for one in self.faults if _of_change(one) and one.takes(*meant, where, call.method)), None
+            )
+            if fault is not None and fault.status and not fault.done:
+                return self.error(fault.status, f"{meant[0].upper()}.0{fault.status}", "not now", False)
+            done = self.changes.make(call.method, path, query, body, self.data.get(where, {}))
+            if fault is not None and done.removed is not None:
+                self._after(fault, where, meant[1], done.removed)
+        if fault is not None and fault.stall:
+            time.sleep(fault.stall)
+        if fault is not None and fault.status:
+            return self.error(fault.status, f"{meant[0].upper()}.0{fault.status}", "who knows", False)
+        if done.status >= 400:
+            return self.error(done.status, done.code, done.said, False)
+        return done.status, b"" if done.body is None else done.body, headers
+
+    def _after(self, fault: Fault, project: str, kind: str, row: dict[str, Any]) -> None:
+        if fault.stale:
+            self.changes.ghosts.append((project, kind, row, [fault.stale]))
+        if fault.reused:
+            fresh = {key: value for key, value in row.items() if key not in ("name", "created_at", "created")}
+            self.data[project][kind].append({**fresh, "name": "another", "created_at": "2026-06-01T00:00:00Z"})
+
+    def _single(self, path: str) -> Answer | None:
+        for kind, (service, where, key) in SINGLE.items():
+            match = path_pattern(service, where).match(path)
+            if match:
+                rows = (row for rows in self.data.values() for row in rows.get(kind, []))
+                found = next((row for row in rows if str(row[key]).rpartition("/")[2] == match["id"]), None)
+                return (200, found, {}) if found else self.error(404, "LAB.0404", "not found", True)
+        return None
 
     def _project(self, method: str, path: str, query: str, raw: bytes, headers: Mapping[str, str]) -> str | None:
         signed = headers.get("authorization", "")
@@ -309,7 +370,7 @@ class Server:
 
     def _fault(self, service: str, kind: str, project: str, native: bool = False) -> Answer | None:
         with self._lock:
-            told = (fault for fault in self.faults if not (fault.empty_page or fault.endless))
+            told = (f for f in self.faults if not (f.empty_page or f.endless or _of_change(f)))
             found = next((fault for fault in told if fault.takes(service, kind, project)), None)
         if found is None:
             return None
@@ -341,7 +402,9 @@ class Server:
         failure = self._fault(shape.service, shape.kind, project, shape.native)
         if failure is not None:
             return failure
-        rows = self.data.get(ACCOUNT if shape.account else project, {}).get(shape.kind, [])
+        with self._lock:
+            rows = self.data.get(ACCOUNT if shape.account else project, {}).get(shape.kind, [])
+            rows = self.changes.seen(project, shape.kind, rows)
         if shape.kind == "metrics":
             for name in ("namespace", "metric_name"):
                 rows = [row for row in rows if query.get(name) in (None, row.get(name))]
@@ -431,7 +494,7 @@ class Server:
             found.append({**metric, "unit": "%", "datapoints": points})
         return 200, {"metrics": found}, {}
 
-    def _obs(self, call: Call, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+    def _obs(self, call: Call, path: str, query: Mapping[str, str], raw: bytes, headers: Mapping[str, str]) -> Answer:
         """The S3 side: the account's buckets, and what is asked of each."""
         xml = {"Content-Type": "application/xml", "Date": email.utils.formatdate(usegmt=True)}
         signed = headers.get("authorization", "")
@@ -446,7 +509,7 @@ class Server:
                 (failure[0], _s3_error("Told", f"told to answer {failure[0]}"), xml) if failure[0] != 200 else failure
             )
         buckets = self.data.get(ACCOUNT, {}).get("buckets", [])
-        name = path.removeprefix("/obs").strip("/")
+        name, dummy, key = path.removeprefix("/obs").strip("/").partition("/")
         if not name:
             rows = "".join(
                 f"<Bucket><Name>{escape(row['name'])}</Name><CreationDate>{row['created']}</CreationDate></Bucket>"
@@ -459,6 +522,15 @@ class Server:
         failure = self._fault("obs", f"bucket:{name}", "")
         if failure is not None:
             return failure[0], _s3_error("AccessDenied", "Access Denied"), xml
+        store = (
+            self.changes.stores.setdefault(name, Bucket.of(bucket))
+            if call.method != "GET" or ("versions" in query or "uploads" in query or name in self.changes.stores)
+            else None
+        )
+        if store is not None:
+            changed = self._stored(call.method, bucket, store, key, query, raw)
+            if changed is not None:
+                return (*changed, xml)
         if "location" in query:
             return 200, _xml(f"<LocationConstraint>{bucket['region']}</LocationConstraint>"), xml
         if "storageinfo" in query:
@@ -476,6 +548,35 @@ class Server:
         if "list-type" in query or "max-keys" in query or not query:
             return self._objects(bucket, query, xml)
         return 400, _s3_error("InvalidArgument", "Not known here"), xml
+
+    def _stored(
+        self, method: str, bucket: dict[str, Any], store: Bucket, key: str, query: Mapping[str, str], raw: bytes
+    ) -> tuple[int, Any] | None:
+        """What is done with a bucket's content or policy; None for anything else."""
+        with self._lock:
+            if method == "GET" and "versions" in query:
+                return 200, _xml(store.page(query))
+            if method == "GET" and "uploads" in query:
+                return 200, _xml(store.begun())
+            if method == "POST" and "delete" in query:
+                store.delete_many(raw)
+            elif method == "DELETE" and "uploadId" in query:
+                store.uploads = [one for one in store.uploads if one[1] != query["uploadId"]]
+            elif method == "DELETE" and key:
+                store.delete(key, query.get("versionId", ""))
+            elif method == "DELETE" and "policy" in query:
+                bucket.pop("policy", None)
+            elif method == "PUT" and "policy" in query:
+                bucket["policy"] = policy(raw)
+            elif method == "DELETE" and not query:
+                if store.versions or store.uploads:
+                    return 409, _s3_error("BucketNotEmpty", "The bucket you tried to delete is not empty")
+                self.data[ACCOUNT]["buckets"].remove(bucket)
+            else:
+                return None
+            bucket["objects"] = len({one[0] for one in store.versions if not one[2]})
+            bucket["bytes"] = bucket["bytes"] if bucket["objects"] else 0
+            return (200, _xml("<DeleteResult></DeleteResult>")) if method == "POST" else (204, b"")
 
     def _objects(self, bucket: Mapping[str, Any], query: Mapping[str, str], xml: dict[str, str]) -> Answer:
         size = min(int(query.get("max-keys", 1000)), 1000)
@@ -503,6 +604,7 @@ class Server:
                     return 400, {"error": str(exc)}, {}
             elif what == "data" and method == "PUT":
                 self.data = json.loads(raw)
+                self.changes = Changes()
             if what == "calls":
                 return 200, [{**vars(call), "write": call.write} for call in self.calls], {}
             return 200, {"ok": True, "faults": [vars(fault) for fault in self.faults]}, {}
@@ -541,6 +643,11 @@ class Control:
     def forget(self) -> None:
         """Empty the log of calls."""
         self.call("DELETE", "calls")
+
+
+def _of_change(fault: Fault) -> bool:
+    """Whether a fault is one of calls that change something."""
+    return fault.method not in ("", "GET") or fault.done or fault.reused or fault.stale > 0
 
 
 def _ces_marker(row: Mapping[str, Any]) -> str:

@@ -134,6 +134,11 @@ class Tenants:
         project = self.tokens.get(headers.get("x-auth-token", ""))
         if project is None:
             return 401, {"error": {"code": 401, "message": "The request you have made requires authentication."}}, {}
+        if method == "DELETE" and path.startswith("/compute/v2.1/servers/"):
+            metal = self.server.data[project]["bare_metal"]
+            there = [row for row in metal if row["id"] == path.rpartition("/")[2]]
+            self.server.data[project]["bare_metal"] = [row for row in metal if row not in there]
+            return (204, b"", {}) if there else (404, {"itemNotFound": {"code": 404, "message": "no such server"}}, {})
         if method != "GET":
             return 405, {"error": {"message": "this cloud is only for reading"}}, {}
         failure = self.server._fault(service, "", project, native=True)

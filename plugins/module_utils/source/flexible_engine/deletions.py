@@ -19,7 +19,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.d
     Part,
     Raw,
     Taken,
-    by_hand,
+    one,
     stack,
     texts,
 )
@@ -240,11 +240,6 @@ def _deletions() -> tuple[Deletion, ...]:
             ),
         ),
         _plain("scaling_configurations", f"{scaling}/scaling_configuration/{{id}}"),
-        _plain(
-            "scaling_instances",
-            f"{scaling}/scaling_group_instance/{{id}}",
-            params={"instance_delete": "no"},
-        ),
         _plain("file_shares", f"{v2}/shares/{{id}}"),
         _plain("turbo_shares", f"{v1}/sfs-turbo/shares/{{id}}"),
         Deletion(
@@ -268,7 +263,7 @@ def _deletions() -> tuple[Deletion, ...]:
             ),
         ),
         _plain("alarms", "/V1.0/{project_id}/alarms/{id}"),
-        _plain("trackers", "/v1.0/{project_id}/tracker", params={"tracker_name": "{id}"}),
+        one("trackers", "/v1.0/{project_id}/tracker", "", params={"tracker_name": "{id}"}),
         _plain("topics", f"{v2}/notifications/topics/{{id}}"),
         _plain("log_groups", f"{v2}/groups/{{id}}"),
         _plain("functions", f"{v2}/fgs/functions/{{bare}}"),
@@ -280,11 +275,6 @@ def _deletions() -> tuple[Deletion, ...]:
         ),
         _plain("warehouses", "/v1.0/{project_id}/clusters/{id}", body={"keep_last_manual_snapshot": 0}),
         _plain("waf_hosts", f"{v1}/waf/instance/{{id}}"),
-        by_hand(
-            "enterprise_projects",
-            "An enterprise project is of the whole account and cannot be deleted: it is disabled in the console.",
-        ),
-        by_hand("tags", "Predefined tags are of the whole account: they are removed in the console when it closes."),
         stack("rts_stacks", v1),
     )
 
@@ -302,6 +292,9 @@ NOT_OBJECTS: dict[str, str] = {
     "ecs_servers": "what the service adds to a server",
     "ecs_tags": "tags of servers",
     "cloud_volumes": "what the service adds to a volume",
+    "scaling_instances": "the membership of a server in a scaling group: it ends when the group is deleted",
+    "enterprise_projects": "it is of the whole account and cannot be deleted: disable it in the console",
+    "tags": "they are of the whole account: remove them in the console when it closes",
     "image_quotas": "a limit of the project",
     "vpc_quotas": "a limit of the project",
     "metrics": "measurements of an object",

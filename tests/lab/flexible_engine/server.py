@@ -319,6 +319,10 @@ class Server:
             self.data[project][kind].append({**fresh, "name": "another", "created_at": "2026-06-01T00:00:00Z"})
 
     def _single(self, path: str) -> Answer | None:
+        zone = path_pattern("dns", "/v2/zones/{id}/recordsets").match(path)
+        if zone:
+            records = [row for rows in self.data.values() for row in rows.get("dns_records", [])]
+            return 200, {"recordsets": [row for row in records if row.get("zone_id") == zone["id"]]}, {}
         for kind, (service, where, key) in SINGLE.items():
             match = path_pattern(service, where).match(path)
             if match:

@@ -131,8 +131,6 @@ def _shapes() -> tuple[Shape, ...]:
         # OpenStack services that the lab has no real one of
         s("dns", "dns_zones", "/v2/zones", "zones", **marker, most=500, usual=500, native=True),
         s("dns", "dns_records", "/v2/recordsets", "recordsets", **marker, most=500, usual=500, native=True),
-        s("dns", "dns_records", "/v2/zones/{parent}/recordsets", "recordsets", **marker, most=500, usual=500,
-          native=True, parent="zone_id"),
         s("orchestration", "stacks", f"{v1}/stacks", "stacks", **marker, native=True),
         s("key-manager", "secrets", "/v1/secrets", "secrets", "offset", 100, 10, start="offset", total="total",
           native=True),

@@ -21,7 +21,8 @@ options:
   url:
     description:
       - Address of Cloud Director, for a plan whose target is of the type V(vcd).
-      - Left out, the environment variable E(VCD_URL) is used, else E(CLOUDAVENUE_URL).
+      - Left out, the environment variable E(VCD_URL) is used, else E(CLOUDAVENUE_URL), else the console of Cloud Avenue
+        to which the name of the organisation belongs.
     type: str
   org:
     description:

@@ -12,7 +12,8 @@ options:
   url:
     description:
       - Address of Cloud Director, for example V(https://console1.cloudavenue.orange-business.com).
-      - Left out, the environment variable E(VCD_URL) is used, else E(CLOUDAVENUE_URL).
+      - Left out, the environment variable E(VCD_URL) is used, else E(CLOUDAVENUE_URL), else the console of Cloud Avenue
+        to which the name of the organisation belongs.
     type: str
   org:
     description:

@@ -194,7 +194,7 @@ def connect_vcd(params: Mapping[str, Any], module: AnsibleModule | None = None) 
     """The Cloud Director that the options of `vcd_spec` and the environment name."""
     params = _filled(module, "vcd", params)
     return vcd.connect(
-        params["url"] or "",
+        params["url"] or orange.console(params["org"] or ""),
         params["org"] or "",
         username=params["username"] or "",
         password=params["password"] or "",

@@ -14,7 +14,7 @@ import ipaddress
 import re
 import threading
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,16 +56,6 @@ CONSOLES: Sequence[tuple[str, str]] = (
     (r"cav01iv08ocb\d{7}", "https://console8.cloudavenue-vdr.itn.intraorange"),
     (r"cav0[0-2]vv09ocb\d{7}", "https://console9.cloudavenue.orange-business.com"),
 )
-ENVIRONMENT: Mapping[str, str] = {
-    "org": "CLOUDAVENUE_ORG",
-    "username": "CLOUDAVENUE_USERNAME",
-    "password": "CLOUDAVENUE_PASSWORD",
-    "url": "CLOUDAVENUE_URL",
-    "core_api": "CLOUDAVENUE_CORE_API",
-    "vdc": "CLOUDAVENUE_VDC",
-}
-"""Options, and the variables of the environment in which Orange's own tools look for them."""
-
 SERVICE_CLASSES = ("ECO", "STD", "HP", "VOIP")
 AVAILABILITY = ("ONE-ROOM", "DUAL-ROOM", "HA-DUAL-ROOM")
 BILLING = ("PAYG", "DRAAS", "RESERVED")
@@ -77,14 +67,6 @@ RATES = (5, 25, 50, 75, 100, 150, 200, 250, 300, *range(400, 1001, 100), 2000, *
 def console(org: str) -> str:
     """The address of Cloud Director for an organisation, by its name; "" where it is none of Cloud Avenue's."""
     return next((url for pattern, url in CONSOLES if re.fullmatch(pattern, org)), "")
-
-
-def settings(given: Mapping[str, str | None], environ: Mapping[str, str]) -> dict[str, str]:
-    """Options, completed from the environment and, for the addresses, from the name of the organisation."""
-    found = {name: given.get(name) or environ.get(variable, "") for name, variable in ENVIRONMENT.items()}
-    found["url"] = found["url"] or console(found["org"])
-    found["core_api"] = found["core_api"] or CORE_API
-    return found
 
 
 @dataclass(frozen=True)
@@ -290,7 +272,7 @@ def connect(
 ) -> Orange:
     """A session with Orange's interface of 2026; the first call logs in."""
     missing = [
-        Problem(name, f"is missing (or set {ENVIRONMENT[name]})")
+        Problem(name, f"is missing (or set CLOUDAVENUE_{name.upper()})")
         for name, value in (("org", org), ("username", username), ("password", password))
         if not value
     ]

@@ -96,3 +96,11 @@ def test_the_log_in_may_come_from_the_environment(
     call_module("vcd_vm", {**params, "api_token": "t" * 20, "org": "mine"})
     told = asked[-1]
     assert (told["url"], told["org"], told["api_token"], told["password"]) == ("https://b", "mine", "t" * 20, "")
+
+    # without an address, the name of an organisation of Cloud Avenue tells it; no other name does
+    monkeypatch.delenv("VCD_URL")
+    monkeypatch.delenv("CLOUDAVENUE_URL")
+    call_module("vcd_vm", {**params, "org": "cav01ev01ocb0001234"})
+    assert asked[-1]["url"] == "https://console1.cloudavenue.orange-business.com"
+    call_module("vcd_vm", params)
+    assert (asked[-1]["url"], asked[-1]["org"]) == ("", "acme-org")

@@ -59,14 +59,10 @@ def opened(fake: Fake, clock: Clock | None = None, password: str = "s&=cret") ->
     return orange.connect(ORG, "joe", password, core_api=fake.url, pace=(clock or Clock()).pace(), timeout=10)
 
 
-def test_consoles_and_the_environment() -> None:
+def test_consoles() -> None:
     assert orange.console(ORG) == "https://console1.cloudavenue.orange-business.com"
     assert orange.console("cav01iv07ocb0001234") == "https://console7.cloudavenue-vdr.itn.intraorange"
     assert orange.console("acme") == ""
-    found = orange.settings({"org": None, "username": "me"}, {"CLOUDAVENUE_ORG": ORG, "CLOUDAVENUE_USERNAME": "x"})
-    assert (found["org"], found["username"], found["core_api"]) == (ORG, "me", orange.CORE_API)
-    assert found["url"] == orange.console(ORG)
-    assert orange.settings({"url": "https://h"}, {})["url"] == "https://h"
 
 
 def test_a_token_is_used_until_it_is_old(fake: Fake) -> None:

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import html
+import os
+import random
 import re
+import subprocess
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,7 +19,7 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import certificate as act
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import certificate as build
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain, seal
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import chain, journal, seal
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import certificate as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement, schema
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
@@ -27,7 +30,9 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import certificate as report
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import words
 from tests.conftest import ROOT
-from tests.sealed import LEDGER, PURGED, People, plan, purge, reference
+from tests.sealed import LEDGER, NAMES, PURGED, People, plan, purge, reference
+from tests.unit.plugins.module_utils.acts import retire_model as rm
+from tests.unit.plugins.module_utils.acts.test_retire import Desk, left
 
 NOW = datetime(2026, 4, 1, tzinfo=timezone.utc)
 TERMS = model.Terms(
@@ -367,3 +372,56 @@ def test_the_manual_has_every_key() -> None:
     manual = (ROOT / "docs" / "certificates.md").read_text()
     missing = [path for path, *_rest in schema.describe(model.Certificate) if f"| `{path}` |" not in manual]
     assert missing == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_executor_leaves_is_certified_only_when_all_is_gone(
+    seed: int, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quarantine, undo and purge against a cloud that fails, run after run; certified once nothing is left."""
+    model = rm.Model(seed, rm.Odds(fails=0.1, stale=0.05, slow=0.1))
+    made = rm.plan_of(model, rm.estate(model, random.Random(seed)))
+    model.plan = replace(made, approvals=people.approvals())
+    evidence = people.folder / "evidence"
+    evidence.mkdir()
+    path = people.folder / "acme.retirement.json"
+    path.write_bytes(model.plan.encode())
+    for name, signature in people.sign(path.read_bytes(), *NAMES).items():
+        path.with_name(f"{path.name}.{name}.sig").write_bytes(signature)
+
+    class Named(Desk):
+        def journal(self) -> journal.Journal:
+            assert model.plan is not None
+            self.runs += 1
+            clock = model.local
+            return journal.Journal(self.path, "acme", model.plan.digest(), f"run-{self.runs}", clock=clock)
+
+    def write() -> None:
+        """The ledger in memory as a file."""
+        names = ("tenant", "act", "ids", "digests", "result", "time")
+        told = [chain.Entry(workload="", **{name: record[name] for name in names}) for record in model.memory.records]
+        (evidence / "ledger.jsonl").unlink(missing_ok=True)
+        chain.append(str(evidence / "ledger.jsonl"), told)
+
+    desk = Named(model, people.folder, monkeypatch)
+    request = act.Request(str(evidence), str(people.key(LEDGER)), str(people.file), TERMS, NOW)
+    for number, one in enumerate(["quarantine", "undo", "quarantine", *["purge"] * 60]):
+        if number > 40:
+            model.calm()
+        desk.run(one)
+        if not left(model):
+            break
+        if number % 4 == 3:
+            write()
+            with pytest.raises(Refused):
+                act.erasure(request, str(path), dry_run=True)
+    assert desk.run("purge").stopped is None
+    write()
+    assert left(model) == []
+    found = act.erasure(request, str(path)).certificate
+    assert {(asset.kind, asset.id) for asset in found.assets} == set(model.planned)
+    env = {**os.environ, "PWD": str(evidence)}
+    done = subprocess.run(["sh", "verify.sh"], cwd=evidence, env=env, capture_output=True, text=True, check=False)
+    assert [line for line in done.stdout.splitlines() if line.startswith("BAD")] == [
+        "BAD  heads: none is here: that nothing was cut off at the end cannot be shown"
+    ]

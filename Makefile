@@ -1,5 +1,6 @@
 # Everything runs from a fresh clone on Debian 12 with python3, git and make; what it makes stays under .lab/.
-#   make demo    a machine moves from a real OpenStack to vSphere and must run there      (root or sudo, 2 cores)
+#   make demo    machines move from a real OpenStack to Cloud Avenue, with their network, and must run there
+#                (root or sudo, 2 cores; make demo TARGET=vsphere: to vSphere)
 #   make test    lint, sanity, unit, integration and end-to-end tests with one lab start
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,6 +9,7 @@ SHELL := /bin/bash
 export HOME_OF_TESTS := $(CURDIR)/.lab/home
 BIN := .lab/venv/bin
 PY := $(BIN)/python
+TARGET ?= cloud_avenue
 say = @printf '\n==> %s\n'
 
 # The tools find the collection where Ansible wants it, and keep off the user's own configuration.
@@ -26,8 +28,8 @@ venv: ## the Python environment that the rest uses (.lab/venv)
 packages: venv ## the Debian packages that the lab and the tests use; only what is missing is installed
 	@$(PY) -m tests.lab packages
 
-demo: venv ## move machines that really run from OpenStack to vSphere, in the lab; ends with a report to open
-	@$(TOOL_ENV) $(PY) -m tests.lab.demo
+demo: venv ## move machines that really run from OpenStack to Cloud Avenue (TARGET=vsphere: to vSphere), in the lab
+	@$(TOOL_ENV) $(PY) -m tests.lab.demo --target $(TARGET)
 
 test: lint sanity packages ## all that must pass before a change lands
 	$(say) "unit, integration and end-to-end tests (one lab start)"

@@ -1,100 +1,173 @@
 # Copyright (c) 2026 the cloudexit.flexible_engine contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines that really run: the demo's story whole, and what becomes of a guest that was not adapted."""
+"""Machines that really run: the demo's story whole, into Cloud Avenue; and a guest in vSphere."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.installed import Lab
-from tests.lab import hypervisor, parts
-from tests.lab.both_sides import disk_bytes
+from tests.lab import hypervisor, parts, vcd, vcenter
+from tests.lab.both_sides import Sides, api, disk_bytes, left_behind, look
 from tests.lab.demo import MOVED, Demo
 from tests.lab.operator import Operator, Page
-from tests.lab.paths import wait_for
-from tests.lab.vcenter.service import Control
+from tests.lab.paths import Instance, wait_for
+
+BOOT_S = 400
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the demo wrote at its end, who told it, and both sides before it began."""
+
+    summary: dict[str, Any]
+    operator: Operator
+    before: Sides
+
+    @property
+    def instance(self) -> Instance:
+        return self.operator.instance
+
+    @property
+    def workloads(self) -> list[dict[str, Any]]:
+        return list(self.summary["workloads"])
+
+    def machine(self, workload: dict[str, Any]) -> dict[str, Any]:
+        """A workload's machine in Cloud Director."""
+        machines = vcd.Control(self.instance).machines()[1]
+        (found,) = (m for m in machines if m["extra_config"].get("cloudexit.source_id") == workload["source_id"])
+        return found
+
+
+def told(lab: Lab, folder: Path, target: str) -> Story:
+    """The demo, run at a lab that is as it was seeded."""
+    parts.restore(lab.instance)
+    before = look(lab.instance)
+    operator = Demo(lab.instance, folder, target).run()
+    return Story(json.loads((folder / "summary.json").read_text()), operator, before)
 
 
 @pytest.fixture(scope="module")
-def summary(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the demo writes at its end, run at a lab that is as it was seeded."""
-    parts.restore(lab.instance)
-    folder = tmp_path_factory.mktemp("demo") / "demo"
-    Demo(lab.instance, folder).run()
-    written: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return written
+def story(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    return told(lab, tmp_path_factory.mktemp("demo") / "demo", "cloud_avenue")
 
 
-def test_machines_run_and_are_proven(summary: dict[str, Any], lab: Lab) -> None:
-    workloads = summary["workloads"]
-    assert [workload["name"] for workload in workloads] == list(MOVED)
-    for workload in workloads:
+def proven(story: Story) -> None:
+    """Both machines moved with all their disks, and what was read back is what was sent."""
+    assert [workload["name"] for workload in story.workloads] == list(MOVED)
+    for workload in story.workloads:
         assert len(workload["disks"]) == 2
         assert all(disk["equal"] and disk["manifest_source"] == disk["manifest_target"] for disk in workload["disks"])
         assert [check["ok"] for check in workload["checks"]] == [True, True, True]
         assert any("initr" in path for path in workload["adapted_files"])
         assert workload["boot_seconds"] > 0
-    boot, data = workloads[0]["disks"]
-    assert boot["manifest_before"] != boot["manifest_source"], "the guest was adapted"
-    assert data["manifest_before"] == data["manifest_source"], "a data disk moves as it is"
-    assert summary["second_run_changed"] == 0
+        boot, data = workload["disks"]
+        assert boot["manifest_before"] != boot["manifest_source"], "the guest was adapted"
+        assert data["manifest_before"] == data["manifest_source"], "a data disk moves as it is"
+    assert [workload["hardware"]["firmware"] for workload in story.workloads] == ["bios", "efi"]
+    assert story.summary["second_run_changed"] == 0
+    page = Path(story.summary["report"]).read_text()
+    assert all(workload["source_id"] in page for workload in story.workloads)
 
 
-def test_source_still_holds_what_was_moved(summary: dict[str, Any], lab: Lab) -> None:
+def test_machines_run_and_are_proven(story: Story) -> None:
+    proven(story)
+    for workload in story.workloads:
+        machine = story.machine(workload)
+        marks = machine["extra_config"]
+        assert (machine["power"], marks["cloudexit.state"]) == ("poweredOn", "started")
+        roots = [marks[f"cloudexit.manifest.{index}"] for index in range(2)]
+        assert roots == [disk["manifest_target"] for disk in workload["disks"]]
+
+
+def test_source_still_holds_what_was_moved(story: Story) -> None:
     """The root that the collection calls `before` is that of the volume's own bytes, which nobody touched."""
     from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.pipeline import hash_source
     from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.reader import open_source
 
-    for workload in summary["workloads"]:
+    for workload in story.workloads:
         for disk in workload["disks"]:
-            source = open_source(str(disk_bytes(lab.instance, disk["volume"])), "raw")
+            source = open_source(str(disk_bytes(story.instance, disk["volume"])), "raw")
             assert hash_source(source).root == disk["manifest_before"]
             source.close()
 
 
-def test_hardware_is_what_the_plan_says(summary: dict[str, Any], lab: Lab) -> None:
-    reports = {entry["report"]["hostname"]: entry for entry in _running(lab, "target")}
-    for machine in Control(lab.instance).machines()[1]:
-        assert {disk["controller"] for disk in machine["disks"]} == {"pvscsi"}
-        assert {nic["type"] for nic in machine["nics"]} == {"vmxnet3"}
-    assert {entry["report"]["storage"] for entry in reports.values()} == {"vmw_pvscsi"}
-    assert {entry["report"]["nic"] for entry in reports.values()} == {"vmxnet3"}
-    firmwares = sorted(machine["firmware"] for machine in Control(lab.instance).machines()[1])
-    assert firmwares == ["bios", "efi"]
+def test_cards_are_what_the_plan_says(story: Story) -> None:
+    plan = story.operator.plan()
+    for workload in story.workloads:
+        (wanted,) = plan["workloads"][story.operator.host(workload["name"])]["nics"]
+        (card,) = story.machine(workload)["nics"]
+        assert (card["mac"], card["type"]) == (wanted["mac"].lower(), "vmxnet3")
+        assert card["network"] == plan["networks"][wanted["network"]]["target"]
+        assert [card["address"]] == wanted["addresses"]
 
 
-def test_report_is_there(summary: dict[str, Any]) -> None:
-    page = Path(summary["report"]).read_text()
-    assert all(workload["source_id"] in page for workload in summary["workloads"])
+def test_sources_are_fenced_and_nothing_is_left_behind(story: Story) -> None:
+    for workload in story.workloads:
+        server = api(story.instance).get("compute", f"/servers/{workload['source_id']}")["server"]
+        assert server["locked"] and server["status"] == "SHUTOFF"
+    assert left_behind(story.before, look(story.instance)) == {}
+    assert vcd.Control(story.instance).table("vapptemplate") == {}
+    assert list((story.instance.data / "vcd" / "transfer").glob("**/*.vmdk")) == []
 
 
-def test_not_adapted_does_not_boot(engineer: Operator) -> None:
-    """The proof means something: the same guest, moved byte by byte without adaptation, finds no root disk."""
-    host = engineer.host("app-1")
+def test_back_from_cloud_avenue(story: Story) -> None:
+    """The machine goes off and is kept, the source runs again and is not fenced; its network stays as it was."""
+    workload, other = story.workloads
+    host = story.operator.host(workload["name"])
+    story.operator.run("rollback", *story.operator.plan_arguments(), "--limit", host).ok()
+    machine = story.machine(workload)
+    assert (machine["power"], machine["extra_config"]["cloudexit.state"]) == ("poweredOff", "rolled_back")
+    server = api(story.instance).get("compute", f"/servers/{workload['source_id']}")["server"]
+    assert not server["locked"] and server["status"] == "ACTIVE"
+    assert story.machine(other)["power"] == "poweredOn"
+    assert story.operator.prepare("--tags", "verify").ok().changed == 0
 
-    def as_it_is(plan: dict[str, Any]) -> None:
-        plan["workloads"][host]["guest"]["adapt"] = "none"
 
-    engineer.edit(as_it_is)
+@pytest.mark.soak
+def test_the_story_of_vsphere(lab: Lab, tmp_path: Path) -> None:
+    proven(told(lab, tmp_path / "demo", "vsphere"))
+
+
+def test_only_an_adapted_guest_boots_in_vsphere(engineer: Operator) -> None:
+    """Moved byte by byte without adaptation it finds no root disk, so the proof means something; adapted, it serves."""
+    host, instance = engineer.host("app-1"), engineer.instance
+    workload = engineer.plan()["workloads"][host]
+    page = Page(hypervisor.ports(instance, "target", workload["nics"][0]["mac"])[80])
+
+    def adapted(how: str, checks: list[dict[str, Any]]) -> None:
+        guest = {**workload["guest"], "adapt": how}
+        engineer.edit(lambda plan: plan["workloads"][host].update(checks=checks, guest=guest))
+
+    adapted("none", [])
     engineer.migrate("--limit", host).ok()
-    (machine,) = Control(engineer.instance).machines()[1]
-    mac = engineer.plan()["workloads"][host]["nics"][0]["mac"]
-    page = Page(hypervisor.ports(engineer.instance, "target", mac)[80])
+    (machine,) = vcenter.Control(instance).machines()[1]
 
     def gave_up() -> bool:
-        serial = engineer.instance.logs / f"guest-target-{machine['moref']}.serial"
+        serial = instance.logs / f"guest-target-{machine['moref']}.serial"
         text = serial.read_text(errors="replace") if serial.exists() else ""
         return "(initramfs)" in text or "Gave up waiting for root" in text
 
-    wait_for(gave_up, 400, "the guest to give up", every=1)
+    wait_for(gave_up, BOOT_S, "the guest to give up", every=1)
     assert page.get() is None
-    assert not any(entry["report"] for entry in _running(Lab(engineer.instance), "target"))
+    assert not any(entry["report"] for entry in _running(instance))
+
+    engineer.run("rollback", *engineer.plan_arguments(), "--limit", host).ok()
+    adapted("offline", [{"type": "http", "url": f"{page.base}/", "expect": "app-1", "timeout_s": BOOT_S}])
+    engineer.migrate("--limit", host, "-e", "migrate_replace_rolled_back=true").ok()
+    (machine,) = vcenter.Control(instance).machines()[1]
+    assert {disk["controller"] for disk in machine["disks"]} == {"pvscsi"}
+    assert {nic["type"] for nic in machine["nics"]} == {"vmxnet3"}
+    (guest,) = _running(instance)
+    assert (guest["report"]["storage"], guest["report"]["nic"]) == ("vmw_pvscsi", "vmxnet3")
 
 
-def _running(lab: Lab, side: str) -> list[dict[str, Any]]:
-    return [entry for entry in hypervisor.status(lab.instance) if entry["side"] == side and entry["running"]]
+def _running(instance: Instance) -> list[dict[str, Any]]:
+    """The guests that run at the target."""
+    return [entry for entry in hypervisor.status(instance) if entry["side"] == "target" and entry["running"]]

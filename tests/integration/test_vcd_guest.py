@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 import time
 import urllib.request
@@ -38,6 +39,15 @@ def instance() -> Iterator[Instance]:
         hypervisor.down(made)
         vcd.down(made)
         shutil.rmtree(folder)
+
+
+def closed(port: int) -> bool:
+    """Whether a connection is refused."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="there is no QEMU")
@@ -90,18 +100,22 @@ def test_a_guest_behind_the_edge(instance: Instance, tmp_path: Path) -> None:
     edge = plain.by_name(client, "edgeGateways", seed.EDGE)
     url = f"{plain.V1}/edgeGateways/{edge['id']}"
     control.patch("gateway", edge["id"].rpartition(":")[2], public=[PUBLIC_IP])
-    assert vcd.through_edge(instance, PUBLIC_IP, 80) is None
-    nat = {"name": "web", "type": "DNAT", "externalAddresses": PUBLIC_IP, "internalAddresses": address}
-    client.done(client.call("POST", f"{url}/nat/rules", nat))
-    assert vcd.through_edge(instance, PUBLIC_IP, 80) is None  # the firewall still drops it
-    known = client.get(f"{plain.V1}/applicationPortProfiles?filter=_context=={edge['id']};name==HTTP").json()["values"]
-    http = next(row for row in known if row["name"] == "HTTP")
-    rule = {"name": "web", "actionValue": "ALLOW", "applicationPortProfiles": [{"id": http["id"]}]}
-    client.done(client.call("PUT", f"{url}/firewall/rules", {"userDefinedRules": [rule]}))
-    there = vcd.through_edge(instance, PUBLIC_IP, 80)
-    assert there is not None and vcd.through_edge(instance, PUBLIC_IP, 22) is None
-    with urllib.request.urlopen(f"http://{there[0]}:{there[1]}/", timeout=10) as answer:
-        assert guest["report"]["hostname"] in answer.read().decode()
+    with vcd.Outside(instance) as outside:
+        web, ssh = outside.port(PUBLIC_IP, 80), outside.port(PUBLIC_IP, 22)
+        assert closed(web) and closed(ssh)
+        nat = {"name": "web", "type": "DNAT", "externalAddresses": PUBLIC_IP, "internalAddresses": address}
+        client.done(client.call("POST", f"{url}/nat/rules", nat))
+        assert vcd.through_edge(instance, PUBLIC_IP, 80) is None and closed(web)  # the firewall still drops it
+        context = f"{plain.V1}/applicationPortProfiles?filter=_context=={edge['id']};name==HTTP"
+        http = next(row for row in client.get(context).json()["values"] if row["name"] == "HTTP")
+        rule = {"name": "web", "actionValue": "ALLOW", "applicationPortProfiles": [{"id": http["id"]}]}
+        client.done(client.call("PUT", f"{url}/firewall/rules", {"userDefinedRules": [rule]}))
+        wait_for(lambda: not closed(web), 10, "the rule to let connections pass")
+        assert closed(ssh)
+        with urllib.request.urlopen(f"http://127.0.0.1:{web}/", timeout=10) as answer:
+            assert guest["report"]["hostname"] in answer.read().decode()
+        client.done(client.call("PUT", f"{url}/firewall/rules", {"userDefinedRules": []}))
+        wait_for(lambda: closed(web), 10, "the door to be shut")
 
     client.done(client.call("POST", f"{vm}/power/action/shutdown"))
     until = time.time() + 90

@@ -34,8 +34,15 @@ TARGET = {
     "folder": "cloudexit",
     "network": "VM Network",
 }
+"""What assess is told of the lab's vCenter."""
 _PASSED_ON = ("LANG", "LC_ALL", "TERM", "TZ", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _RECAP = re.compile(r"^(\S.*?)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)", re.M)
+
+
+def cloud_avenue(instance: Instance) -> dict[str, Any]:
+    """What assess is told of the lab's Cloud Avenue."""
+    about = instance.env()["vcd"]
+    return {"type": "vcd", **{key: about[key] for key in ("org", "vdc", "edge")}}
 
 
 def clean_env(collections: Path, home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -257,6 +264,10 @@ class Operator:
     def migrate(self, *arguments: str | Path, **options: Any) -> Played:
         """Run migrate on the plan."""
         return self.run("migrate", *self.plan_arguments(), *arguments, **options)
+
+    def prepare(self, *arguments: str | Path, **options: Any) -> Played:
+        """Run prepare on the plan."""
+        return self.run("prepare", "-i", str(self.plan_file), *arguments, **options)
 
     def plan_arguments(self) -> list[str]:
         """What every playbook on the plan is given."""

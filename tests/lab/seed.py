@@ -62,6 +62,7 @@ class Server:
     tags: tuple[str, ...] = ()
     firmware: str = "bios"
     guest: str = ""
+    public: bool = False
 
 
 def _real(name: str, guest: str, address: str, **more: Any) -> Server:
@@ -77,6 +78,7 @@ SERVERS = (
         "bios-initramfs-ifupdown",
         "10.20.0.11",
         running=True,
+        public=True,
         metadata={"role": "web", "owner": "shop"},
         tags=("prod", "web"),
     ),
@@ -85,6 +87,7 @@ SERVERS = (
         "uefi-dracut-networkd",
         "10.20.0.12",
         running=True,
+        public=True,
         metadata={"role": "web", "owner": "shop"},
         tags=("prod", "web"),
         firmware="uefi",
@@ -190,7 +193,9 @@ class _Seeding:
                 shared = {d.name: v for d, v in zip(names, pool.map(self._volume, names), strict=True)}
                 self.image = image.result()
                 ids = list(pool.map(lambda s: self._server(s, shared), SERVERS))
-            self._floating_ip(ids[1])
+            for ident, server in zip(ids, SERVERS, strict=True):
+                if server.public:
+                    self._floating_ip(ident)
             seeded = {
                 "tenant": TENANT,
                 "project_id": self.api.project_id,

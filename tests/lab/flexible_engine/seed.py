@@ -263,12 +263,14 @@ def project(
             {
                 "id": i("dnat"),
                 "nat_gateway_id": nat,
-                "port_id": i("port"),
+                "port_id": "",
+                "private_ip": "10.20.0.11",
                 "internal_service_port": 22,
                 "external_service_port": 2222,
                 "protocol": "tcp",
                 "status": "ACTIVE",
                 "floating_ip_id": address,
+                "floating_ip_address": "203.0.113.10",
             }
         ],
         "classic_load_balancers": [

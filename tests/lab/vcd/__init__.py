@@ -9,6 +9,8 @@ For one test alone: ``serve(folder)`` of tests.lab.vcd.make, in this process.
 
 from __future__ import annotations
 
+from .outside import INTERNET, Outside
 from .service import Control, ControlError, calls, down, packages, reset, restore, save, through_edge, up
 
-__all__ = ["Control", "ControlError", "calls", "down", "packages", "reset", "restore", "save", "through_edge", "up"]
+__all__ = ["INTERNET", "Control", "ControlError", "Outside", "calls", "down", "packages", "reset", "restore", "save"]
+__all__ += ["through_edge", "up"]

@@ -135,37 +135,44 @@ def test_the_story_of_vsphere(lab: Lab, tmp_path: Path) -> None:
     proven(told(lab, tmp_path / "demo", "vsphere"))
 
 
-def test_only_an_adapted_guest_boots_in_vsphere(engineer: Operator) -> None:
-    """Moved byte by byte without adaptation it finds no root disk, so the proof means something; adapted, it serves."""
-    host, instance = engineer.host("app-1"), engineer.instance
-    workload = engineer.plan()["workloads"][host]
-    page = Page(hypervisor.ports(instance, "target", workload["nics"][0]["mac"])[80])
+def into_vsphere(engineer: Operator, adapt: str, expect: str = "") -> tuple[dict[str, Any], Page]:
+    """Move app-1 with or without adaptation, and with a check of its page where a text is expected."""
+    host = engineer.host("app-1")
+    mac = engineer.plan()["workloads"][host]["nics"][0]["mac"]
+    page = Page(hypervisor.ports(engineer.instance, "target", mac)[80])
+    check = {"type": "http", "url": f"{page.base}/", "expect": expect, "timeout_s": BOOT_S}
 
-    def adapted(how: str, checks: list[dict[str, Any]]) -> None:
-        guest = {**workload["guest"], "adapt": how}
-        engineer.edit(lambda plan: plan["workloads"][host].update(checks=checks, guest=guest))
+    def change(plan: dict[str, Any]) -> None:
+        plan["workloads"][host]["guest"]["adapt"] = adapt
+        plan["workloads"][host]["checks"] = [check] if expect else []
 
-    adapted("none", [])
+    engineer.edit(change)
     engineer.migrate("--limit", host).ok()
-    (machine,) = vcenter.Control(instance).machines()[1]
+    (machine,) = vcenter.Control(engineer.instance).machines()[1]
+    assert {disk["controller"] for disk in machine["disks"]} == {"pvscsi"}
+    assert {nic["type"] for nic in machine["nics"]} == {"vmxnet3"}
+    return machine, page
+
+
+def test_adapted_boots_in_vsphere(engineer: Operator) -> None:
+    server = next(one["id"] for one in engineer.instance.env()["seed"]["servers"] if one["name"] == "app-1")
+    into_vsphere(engineer, "offline", f"server {server}")
+    (guest,) = _running(engineer.instance)
+    assert (guest["report"]["storage"], guest["report"]["nic"]) == ("vmw_pvscsi", "vmxnet3")
+
+
+def test_not_adapted_does_not_boot(engineer: Operator) -> None:
+    """The proof means something: the same guest, moved byte by byte without adaptation, finds no root disk."""
+    machine, page = into_vsphere(engineer, "none")
 
     def gave_up() -> bool:
-        serial = instance.logs / f"guest-target-{machine['moref']}.serial"
+        serial = engineer.instance.logs / f"guest-target-{machine['moref']}.serial"
         text = serial.read_text(errors="replace") if serial.exists() else ""
         return "(initramfs)" in text or "Gave up waiting for root" in text
 
     wait_for(gave_up, BOOT_S, "the guest to give up", every=1)
     assert page.get() is None
-    assert not any(entry["report"] for entry in _running(instance))
-
-    engineer.run("rollback", *engineer.plan_arguments(), "--limit", host).ok()
-    adapted("offline", [{"type": "http", "url": f"{page.base}/", "expect": "app-1", "timeout_s": BOOT_S}])
-    engineer.migrate("--limit", host, "-e", "migrate_replace_rolled_back=true").ok()
-    (machine,) = vcenter.Control(instance).machines()[1]
-    assert {disk["controller"] for disk in machine["disks"]} == {"pvscsi"}
-    assert {nic["type"] for nic in machine["nics"]} == {"vmxnet3"}
-    (guest,) = _running(instance)
-    assert (guest["report"]["storage"], guest["report"]["nic"]) == ("vmw_pvscsi", "vmxnet3")
+    assert not any(entry["report"] for entry in _running(engineer.instance))
 
 
 def _running(instance: Instance) -> list[dict[str, Any]]:

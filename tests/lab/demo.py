@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import shutil
 import socket
 import sys
@@ -281,6 +282,11 @@ class Demo:
             )
 
     def _prepare(self, operator: Operator) -> None:
+        self.chapter("What cannot be said exactly at the target is refused, until a person agrees")
+        refused = self._changes_nothing("prepare --check", lambda: operator.prepare("--check"))
+        agreed = sorted(set(re.findall(r"edge\.accepted: ([\w-]+): ", refused.output)))
+        if agreed:
+            operator.edit(lambda plan: plan["edge"].update(accepted=agreed))
         self.chapter("What the network at the target would be")
         self._changes_nothing("prepare --check", lambda: operator.prepare("--check", "--diff").ok())
         self.chapter("The network is made: networks, firewall, NAT; and proven")

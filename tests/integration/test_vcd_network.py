@@ -282,6 +282,8 @@ def test_a_target_that_is_not_as_the_plan_says(cloud: Cloud, session: client.Ses
     done = acts.prepare(session, cloud.design())
     assert "create network front" not in [str(one) for one in done.changes.changes], "it is used as it is"
     assert "network front: 10.1.0.254/24" in "\n".join(done.after)
+    (told,) = [one for one in done.findings if one.subject.kind == "networks"]
+    assert told.subject.name == "front" and "gives 2 cards their addresses" in told.action
 
 
 def test_a_distributed_firewall_is_switched_on_only_where_the_plan_says_so(

@@ -618,7 +618,7 @@ def prepare(session: Session, wanted: Design, *, overwrite: bool = False, dry_ru
     after = shown(wanted, site, would, changes)
     if dry_run or not changes:
         told = _told(wanted, site, None if changes else site.now)
-        return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, not changes, *told)
+        return Outcome(changes, before, after, verdict, site.deviations, _findings(wanted, site), not changes, *told)
     if _ground(session, wanted, site, dry_run=False):
         site = survey(session, wanted)
     apply(session, wanted, site, overwrite=overwrite)
@@ -632,7 +632,24 @@ def prepare(session: Session, wanted: Design, *, overwrite: bool = False, dry_ru
         "Do not move anything yet. Look at the rule that is named, and run this again.",
     )
     told = _told(wanted, site, there)
-    return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, True, *told)
+    return Outcome(changes, before, after, verdict, site.deviations, _findings(wanted, site), True, *told)
+
+
+def _findings(wanted: Design, site: Site) -> tuple[estates.Finding, ...]:
+    """What a person must know, of the translation and of what is there."""
+    ours = _our_nets(wanted, site)
+    theirs = [net for net in wanted.nets if net not in ours and net.dhcp.bindings]
+    found = [
+        estates.Finding(
+            rule="network",
+            severity="warning",
+            subject=estates.Subject(kind="networks", id="", name=names.printable(net.name)),
+            seen="It is at the target already, and not ours, so that its DHCP stays as it is.",
+            action=f"See that it gives {len(net.dhcp.bindings)} cards their addresses, or set them in the guests.",
+        )
+        for net in theirs
+    ]
+    return (*wanted.findings, *found)
 
 
 def _told(wanted: Design, site: Site, there: model.TargetFirewall | None) -> tuple[str, dict[str, str]]:
@@ -654,7 +671,7 @@ def verify(session: Session, wanted: Design) -> Outcome:
     would = network.predicted(session, site.place, site.now, site.wanted, wanted.owner, first=first)
     before, after = shown(wanted, site, site.now, ChangeSet()), shown(wanted, site, would, changes)
     told = _told(wanted, site, site.now)
-    return Outcome(changes, before, after, verdict, site.deviations, wanted.findings, True, *told)
+    return Outcome(changes, before, after, verdict, site.deviations, _findings(wanted, site), True, *told)
 
 
 def refuse_drift(wanted: Design, found: Outcome) -> None:

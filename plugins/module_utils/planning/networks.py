@@ -23,6 +23,7 @@ MAX_DNS = 2
 """Name servers of a subnet."""
 MAX_POOLS = 8
 """Pools of DHCP that we ask for: the largest pieces between addresses that somebody has."""
+BALANCERS = ("load_balancers", "shared_load_balancers", "dedicated_load_balancers", "classic_load_balancers")
 SEARCHED = 65536
 """Addresses of a subnet among which a free one is looked for."""
 
@@ -162,6 +163,9 @@ class _Translator:
             pair.ip for port in self.estate.ports if port.network_id == identity for pair in port.allowed_address_pairs
         }
         texts |= {address for dummy_host, nic in self._nics(identity) for address in nic.addresses}
+        texts |= {
+            str(one.properties.get("vip_address", "")) for kind in BALANCERS for one in self.estate.of(kind)
+        }  # of whose ports not all are read
         texts |= {one.gateway for one in self.estate.subnets if one.network_id == identity and one.gateway}
         return {one for text in texts if (one := _address(text)) is not None}
 

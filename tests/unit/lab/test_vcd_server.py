@@ -709,6 +709,52 @@ class TestFirewall:
         assert "add" not in {link.get("rel") for link in reader.get(vdc(reader)).xml().findall("Link")}
 
 
+class TestBalancing:
+    def test_what_a_pool_and_a_service_need(self, client: Plain, control: Control) -> None:
+        edge = by_name(client, "edgeGateways", seed.EDGE)
+        gate = {"gatewayRef": {"id": edge["id"]}}
+        pool: dict[str, Any] = {"name": "p", **gate, "algorithm": "ROUND_ROBIN", "defaultPort": 80}
+        member = {"ipAddress": "10.1.0.10", "port": 80, "ratio": 1, "enabled": True}
+        base = f"{V1}/loadBalancer"
+        for wrong in (
+            {"algorithm": "FAIR"},
+            {"healthMonitors": [{"type": "SSH"}]},
+            {"members": [{**member, "ipAddress": "x"}]},
+            {"members": [{**member, "port": 0}]},
+            {"members": [member, member]},
+            {"persistenceProfile": {"type": "APP_COOKIE"}},
+        ):
+            assert client.call("POST", f"{base}/pools/", {**pool, **wrong}).status == 400, wrong
+        client.done(client.call("POST", f"{base}/pools/", {**pool, "members": [member]}))
+        (row,) = client.get(f"{V1}/edgeGateways/{edge['id']}/loadBalancer/poolSummaries").json()["values"]
+        (engines,) = [
+            one["serviceEngineGroupRef"]
+            for one in client.get(f"{base}/serviceEngineGroups/assignments").json()["values"]
+            if one["gatewayRef"]["id"] == edge["id"]
+        ]
+        port = {"portStart": 80, "tcpUdpProfile": {"type": "TCP_PROXY", "systemDefined": True}}
+        service: dict[str, Any] = {
+            "name": "s", **gate, "loadBalancerPoolRef": {"id": row["id"]}, "serviceEngineGroupRef": engines,
+            "applicationProfile": {"type": "HTTP"}, "virtualIpAddress": "10.1.0.5", "servicePorts": [port],
+        }  # fmt: skip
+        for wrong in (
+            {"loadBalancerPoolRef": None},
+            {"serviceEngineGroupRef": {"id": "urn:vcloud:serviceEngineGroup:00000000-0000-4000-8000-000000000000"}},
+            {"applicationProfile": {"type": "HTTPS"}},
+            {"applicationProfile": {"type": "L4_UDP"}},
+            {"virtualIpAddress": f"{seed.PUBLIC}99"},
+            {"virtualIpAddress": ""},
+            {"servicePorts": []},
+        ):
+            assert client.call("POST", f"{base}/virtualServices/", {**service, **wrong}).status == 400, wrong
+        client.done(client.call("POST", f"{base}/virtualServices/", service))
+        again = client.call("POST", f"{base}/virtualServices/", {**service, "name": "t"})
+        assert again.status == 400, "address and port are taken"
+        assert client.call("DELETE", f"{base}/pools/{row['id']}").status == 400, "a service has it"
+        control.patch("gateway", edge["id"].rpartition(":")[2], alb=False)
+        assert client.call("POST", f"{base}/pools/", {**pool, "name": "q"}).status == 400
+
+
 class TestPackets:
     def test_the_fate_of_a_packet(self, server: Server, client: Plain, control: Control, machine: Path) -> None:
         edge = by_name(client, "edgeGateways", seed.EDGE)

@@ -55,6 +55,11 @@ def test_dhcp_is_kept_and_gives_each_workload_its_address() -> None:
     assert front.dhcp.dns == ("9.9.9.9",) and front.dhcp.server == "" and back.dhcp.bindings[0].address == "10.2.0.20"
 
 
+def test_no_pool_holds_the_address_of_a_load_balancer() -> None:
+    front = translated(resources=tenant.balancer()).nets[1]
+    assert front.dhcp.pools[:2] == (("10.1.0.2", "10.1.0.4"), ("10.1.0.6", "10.1.0.9"))
+
+
 def test_what_dhcp_cannot_do_is_told() -> None:
     found = translated({"keep_mac": False})
     assert "web-1" not in [one.name for one in found.nets[1].dhcp.bindings] and "DHCP cannot give it 10.1.0.10" in told(

@@ -311,11 +311,11 @@ class _Translator:
         found = self._members(generation, pool, members, warn)
         stick = pool.properties.get("session_persistence")
         about: Mapping[str, Any] = stick if isinstance(stick, Mapping) else {}
-        word = str(about.get("type") or "").upper()
+        word = names.printable(str(about.get("type") or "").upper())
         persistence = _PERSISTENCE.get(word, "")
         if word and not persistence:
             warn(f"Its sessions stay by {word}.", "Choose how they stay at the target.")
-        value = {"HTTP_COOKIE": COOKIE, "APP_COOKIE": str(about.get("cookie_name") or "")}.get(persistence, "")
+        value = {"HTTP_COOKIE": COOKIE, "APP_COOKIE": str(about.get("cookie_name") or COOKIE)}.get(persistence, "")
         name = f"{self.prefix}-lb-{names.slug(balancer.name, fallback='lb', length=24)}-{names.short_id(pool.id)}"
         self.pools[name] = Pool(
             name=name,
@@ -414,9 +414,10 @@ class _Translator:
         if word not in _KINDS or not 0 < port < 65536:
             warn(f"It is one of {word or 'no protocol that is known'}, port {port}.", "Make what it does by hand.")
             return
-        if listener.properties.get("insert_headers"):
-            headers = ", ".join(sorted(map(str, listener.properties["insert_headers"])))
-            warn(f"It adds headers: {names.printable(headers)}.", "Set them in an HTTP policy of the virtual service.")
+        headers = listener.properties.get("insert_headers")
+        if isinstance(headers, Mapping) and headers:
+            told = names.printable(", ".join(sorted(map(str, headers))), 200)
+            warn(f"It adds headers: {told}.", "Set them in an HTTP policy of the virtual service.")
         if listener.properties.get("ipgroup"):
             warn("Who may come is in a group of addresses, which is not read.", "Write a rule of the edge for it.")
         allowed, wrong = [], []
@@ -448,7 +449,8 @@ class _Translator:
 
 
 def _text(one: e.Resource, *keys: str) -> str:
-    return next((str(one.properties[key]) for key in keys if one.properties.get(key) not in (None, "")), "")
+    """The first of these properties that is there, as a text that can be shown."""
+    return next((names.printable(str(one.properties[key]), 200) for key in keys if one.properties.get(key)), "")
 
 
 def _whole(one: e.Resource, key: str, default: int = 0) -> int:

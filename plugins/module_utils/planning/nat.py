@@ -313,7 +313,7 @@ class _Translator:
                     "subnets",
                     subnet,
                     "warning",
-                    f"Its DHCP hands out a route to {route.destination} by {route.nexthop}.",
+                    f"Its DHCP hands out a route: {names.printable(f'{route.destination} by {route.nexthop}')}.",
                     "DHCP of the target hands out none, and the edge cannot route for it: set it in the guests.",
                 )
                 continue

@@ -197,7 +197,7 @@ class _Translator:
                 subnet.id,
                 subnet.name,
                 f"It has {len(subnet.dns)} name servers; a network at the target takes {MAX_DNS}.",
-                f"Left out: {', '.join(subnet.dns[MAX_DNS:])}.",
+                f"Left out: {names.printable(', '.join(subnet.dns[MAX_DNS:]), 200)}.",
             )
         elif subnet.dhcp and not subnet.dns and subnet.ip_version == 4:
             self.tell(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import firewall as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import plan as plans
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import balancing
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import balancer
 from tests.unit.plugins.module_utils.acts import network_tenant as tenant
 
 L7 = {"action": "REDIRECT_TO_URL", "redirect_url": "https://x"}
@@ -166,3 +168,51 @@ def test_which_public_addresses_are_load_balancers(port: str) -> None:
     read = tenant.estate(resources=tenant.balancer(), floating_ips=floating)
     assert balancing.public_addresses(read, {"10.1.0.11"}) == {"203.0.113.9"}
     assert balancing.public_addresses(read, {"10.2.0.20"}) == set(), "no member moves"
+
+
+JUNK: tuple[Any, ...] = (
+    *(None, "", 0, -1, 5, 80, 70000, 10**30, 1.5, True, False, [], {}, ["x"], {"type": "APP_COOKIE"}, {"type": 7}),
+    *("HTTP", "udp", "TCP", "x\x00\n{{ 7*7 }}", "10.1.0.10", "10.1.0.5", "::1", "po1", "lb1", "PING", "ROUND_ROBIN"),
+)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_the_source_says_there_is_an_answer_that_the_target_takes(seed: int) -> None:
+    rng = random.Random(seed)
+    about = tenant.balancer()
+    for kind in ("load_balancers", "lb_listeners", "lb_pools", "lb_members", "lb_health_monitors"):
+        about[kind] = [
+            replace(
+                row,
+                properties={
+                    key: rng.choice(JUNK) if rng.random() < 0.3 else value
+                    for key, value in {**row.properties, **dict.fromkeys(EXTRA[kind])}.items()
+                },
+            )
+            for row in about[kind]
+        ]
+    read = tenant.estate(resources=about, floating_ips=[])
+    found = balancing.translate_balancers(tenant.plan(read), read, prefix="cx", networks={"net-front"}, public={})
+    pools = {one.name for one in found.pools}
+    for one in found.pools:
+        members = tuple(balancer.Member(m.address, m.port, m.ratio, m.enabled) for m in one.members)
+        assert all(1 <= m.ratio <= balancing.MAX_RATIO for m in one.members)
+        made = balancer.Pool(
+            one.name, members, one.port, one.algorithm, one.monitors, one.persistence, one.persistence_value
+        )
+        assert len(balancer.pool(made, "edge").body["members"]) == len(one.members), "it takes the words"
+        assert bool(one.persistence_value) == (one.persistence in ("APP_COOKIE", "HTTP_COOKIE"))
+    for service in found.services:
+        assert service.pool in pools and service.kind in balancer.SERVICES and service.address in found.vips
+    text = "".join(f"{one.seen}{one.action}" for one in found.findings)
+    assert all(char.isprintable() for char in text)
+
+
+EXTRA = {
+    "load_balancers": ("vip_network_id",),
+    "lb_listeners": ("insert_headers", "allowed_cidrs", "ipgroup", "admin_state_up"),
+    "lb_pools": ("session_persistence", "tls_enabled", "admin_state_up"),
+    "lb_members": ("backup", "admin_state_up", "monitor_port"),
+    "lb_health_monitors": (),
+}
+"""Properties that may be there besides."""

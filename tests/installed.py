@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUN = lab_root() / "run" / str(os.getpid())
 HOME = RUN / "home"
 
-__all__ = ["BIN", "ROOT", "RUN", "Lab", "Playbook", "clean_env"]
+__all__ = ["BIN", "ROOT", "RUN", "Alone", "Lab", "Playbook", "clean_env"]
 __all__ += ["collections_path", "fresh_lab", "lab", "operator", "playbook"]
 
 Playbook = Callable[..., Played]
@@ -130,12 +130,12 @@ def playbook(collections_path: Path, tmp_path: Path) -> Playbook:
     """
 
     def run(name: str, *arguments: str | Path, timeout: float = 600, **options: Any) -> Played:
-        return _Alone(collections_path, tmp_path).run(name, *arguments, timeout=timeout, **options)
+        return Alone(collections_path, tmp_path).run(name, *arguments, timeout=timeout, **options)
 
     return run
 
 
-class _Alone(Operator):
+class Alone(Operator):
     """An operator without a lab."""
 
     def __init__(self, collections: Path, folder: Path) -> None:

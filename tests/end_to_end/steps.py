@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.vcd import client, network, objects, org
 from tests.lab import openstack, vcenter
 from tests.lab.both_sides import Sides, api, disk_bytes, left_behind, look
 from tests.lab.operator import Operator, Played, Running
@@ -21,6 +22,8 @@ from tests.lab.vcenter.service import Control
 
 MIB = 1 << 20
 CHUNK = 64 << 10
+NETWORK = "app"
+"""The network of the organisation that stands for all of the source's."""
 
 
 def small(operator: Operator, name: str = "db-1") -> str:
@@ -77,6 +80,32 @@ def job(operator: Operator) -> dict[str, Any]:
         except (FileNotFoundError, ValueError):
             continue
     return {}
+
+
+def hardware(instance: Instance, server: str) -> dict[str, Any]:
+    """What the source's hypervisor was told of a server."""
+    found: dict[str, Any] = json.loads((instance.data / "nova" / "instances" / server / "server.json").read_text())
+    return found
+
+
+def add_network(instance: Instance, nic: dict[str, Any]) -> None:
+    """The network of a card of the source, made anew in the organisation, by the tenant's administrator."""
+    about = instance.env()["vcd"]
+    with client.connect(
+        about["url"], about["org"], username=about["user"], password=about["password"], ca_file=about["ca_file"]
+    ) as session:
+        place = org.vdc(session, about["vdc"])
+        prefix = int(nic["cidr"].partition("/")[2])
+        wanted = network.Network(NETWORK, nic["gateway"], prefix, place.urn).wanted()
+        objects.create(session, "orgVdcNetworks", {"name": NETWORK, **wanted.body}, "cannot make the network")
+
+
+def into_cloud_director(plan: dict[str, Any], instance: Instance) -> None:
+    """Edit a plan: the tenant goes into the lab's organisation."""
+    about = instance.env()["vcd"]
+    plan["target"] = {"type": "vcd", "org": about["org"], "vdc": about["vdc"]}
+    for mapped in plan["networks"].values():
+        mapped["target"] = NETWORK
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import assessment as assessments
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import graph
 from tests.assessments import HOSTILE_NAMES, make
-from tests.installed import _Alone
+from tests.installed import Alone
 
 pytestmark = pytest.mark.chromium
 
@@ -105,9 +105,9 @@ def folder(collections_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         (folder / f"{name}.assessment.json").write_text(assessments.to_text(document), encoding="utf-8")
     play = folder / "play.yml"
     play.write_text(PLAY)
-    first = _Alone(collections_path, folder).run(str(play), timeout=300).ok()
+    first = Alone(collections_path, folder).run(str(play), timeout=300).ok()
     assert first.recap["localhost"].changed == 2
-    again = _Alone(collections_path, folder).run(str(play), timeout=300).ok()
+    again = Alone(collections_path, folder).run(str(play), timeout=300).ok()
     assert again.recap["localhost"].changed == 0
     return folder
 

@@ -9,6 +9,7 @@ It has a server of its own in this process.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -109,17 +110,26 @@ class Cloud:
             self.control.settle()
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    server = serve(tmp_path / "vcd", options={"task_seconds": 0.02})
+@contextmanager
+def serving(folder: Path) -> Iterator[Cloud]:
+    """A new server, and a plan for it."""
+    server = serve(folder / "vcd", options={"task_seconds": 0.02})
     server.start()
-    control = Control(server.url, tmp_path / "vcd" / "ca.pem")
+    control = Control(server.url, folder / "vcd" / "ca.pem")
     (edge,) = [key for key, row in control.table("gateway").items() if row["name"] == tenant.EDGE]
     control.patch("gateway", edge, public=["198.51.100.250", "198.51.100.10", "198.51.100.11"])
-    found = Cloud(server.url, str(tmp_path / "vcd" / "ca.pem"), control, tmp_path, edge, server)
+    found = Cloud(server.url, str(folder / "vcd" / "ca.pem"), control, folder, edge, server)
     found.plan()
-    yield found
-    server.stop()
+    try:
+        yield found
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    with serving(tmp_path) as found:
+        yield found
 
 
 RULE = "cloudexit-acme-in-web-tcp-80-r80"

@@ -16,6 +16,7 @@ from . import seed
 from .openstack.rest import Api
 from .openstack.schema import TENANT_USERS
 from .paths import Instance
+from .vcd import Control as DirectorControl
 from .vcenter.service import Control
 
 
@@ -99,6 +100,47 @@ def left_behind(before: Sides, after: Sides) -> dict[str, Any]:
         "mounts": sorted(set(after.mounts) - set(before.mounts)),
     }
     return {what: value for what, value in found.items() if value}
+
+
+PASSING = frozenset({"task", "session", "orange_session", "metadata", "job"})
+"""Kinds of rows in the lab's Cloud Director that come and go by themselves, or belong to others."""
+
+
+def organisation(instance: Instance) -> dict[str, dict[str, Any]]:
+    """What Cloud Director holds once no task of its own is left: rows by kind and id, the files of transfers, and the
+    uploads that wait for their bytes.
+    """
+    control = DirectorControl(instance)
+    control.settle()
+    tables = control.tables()
+    folder = instance.data / "vcd" / "transfer"
+    found = {kind: rows for kind, rows in tables.items() if kind not in PASSING and rows}
+    found["waiting task"] = {
+        ident: row
+        for ident, row in tables.get("task", {}).items()
+        if row["status"] in ("queued", "preRunning", "running")
+    }
+    found["transfer file"] = {
+        str(path.relative_to(folder)): path.stat().st_size for path in folder.glob("**/*") if path.is_file()
+    }
+    return found
+
+
+def come_and_gone(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """What differs between two states of Cloud Director, by kind: `+ name`, `- name`, and `~ name` for what changed."""
+    found = {}
+    for kind in sorted({*before, *after}):
+        old, new = before.get(kind, {}), after.get(kind, {})
+        lines = [f"+ {_named(new[one], one)}" for one in new.keys() - old.keys()]
+        lines += [f"- {_named(old[one], one)}" for one in old.keys() - new.keys()]
+        lines += [f"~ {_named(old[one], one)}" for one in old.keys() & new.keys() if old[one] != new[one]]
+        if lines:
+            found[kind] = sorted(lines)
+    return found
+
+
+def _named(row: Any, ident: str) -> str:
+    return str(row.get("name") or ident) if isinstance(row, dict) else ident
 
 
 def disk_bytes(instance: Instance, volume: str) -> Path:

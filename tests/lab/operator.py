@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -130,7 +132,7 @@ class Played:
 
 
 class Running:
-    """An ansible-playbook under way, in a session of its own so that it can be killed whole."""
+    """An ansible-playbook under way, which can be killed whole."""
 
     def __init__(self, command: list[str], env: Mapping[str, str], cwd: Path, echo: TextIO | None) -> None:
         self.began = time.monotonic()
@@ -167,8 +169,10 @@ class Running:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL to it and to all of its session, as when the operator's machine dies."""
-        os.killpg(self.process.pid, 9)
+        """SIGKILL to it and to all that runs below it, as when the operator's machine dies."""
+        for pid in [self.process.pid, *_below(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def wait(self, timeout: float) -> Played:
@@ -181,6 +185,18 @@ class Running:
             raise
         self._reader.join(5)
         return Played(code, "".join(self.lines), time.monotonic() - self.began)
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that a process started, and those that they did. (Ansible's workers have sessions of their own.)"""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
 
 
 class Operator:

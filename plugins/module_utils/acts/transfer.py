@@ -218,6 +218,8 @@ class Runner:
     def run(self) -> dict[str, Any]:
         """The whole pass. Raises CloudExitError; the partial machine is gone then, except after a failed proof."""
         self._say("connecting")
+        for spool in self.record.path.glob("disk-*.part"):  # of a job that was killed
+            spool.unlink(missing_ok=True)
         with self._reporting():
             try:
                 with self._connected() as target:

@@ -16,14 +16,14 @@ class CloudExitError(Exception):
     """Base of all errors that a person is meant to read.
 
     what: the object and what could not be done with it. cause: why, as far as known.
-    hint: what to do next. retryable: whether the same call may succeed later.
+    hint: what to do next. retryable: whether the same call may succeed later; it is the hint where no other is given.
     """
 
     def __init__(self, what: str, *, cause: str = "", hint: str = "", retryable: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.cause = cause
-        self.hint = hint
+        self.hint = hint or ("Run this again." if retryable else "")
         self.retryable = retryable
 
     def __str__(self) -> str:

@@ -112,6 +112,12 @@ def table(request: Request, kind: str) -> Answer:
         return json_answer(json.loads(json.dumps(request.cloud.table(kind))))
 
 
+@route("GET", "/_lab/state", "lab")
+def tables(request: Request) -> Answer:
+    with request.cloud.lock:
+        return json_answer(json.loads(json.dumps(request.cloud.db)))
+
+
 @route("PATCH", "/_lab/state/{kind}/{ident}", "lab")
 def edit(request: Request, kind: str, ident: str) -> Answer:
     with request.cloud.lock:

@@ -124,6 +124,10 @@ class Control:
         """The rows of a kind as the server keeps them, by id."""
         return dict(self.call("GET", f"/state/{kind}"))
 
+    def tables(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The rows of every kind, by id."""
+        return dict(self.call("GET", "/state"))
+
     def patch(self, kind: str, ident: str, **values: Any) -> dict[str, Any]:
         """Change a row behind everybody's back."""
         return dict(self.call("PATCH", f"/state/{kind}/{ident}", values))

@@ -400,10 +400,20 @@ def unreachable(error: BaseException, what: str) -> CloudExitError:
             hint="Give the CA that signed it as ca_file, or check that the address is right.",
         )
     if isinstance(error, kinds.ProxyError):
-        return Unreachable(what, cause=f"the proxy did not help ({_innermost(error)})", retryable=True)
+        return Unreachable(
+            what,
+            cause=f"the proxy did not help ({_innermost(error)})",
+            hint="Check the proxy that the environment names (https_proxy, no_proxy).",
+            retryable=True,
+        )
     if isinstance(error, (kinds.Timeout, TimeoutError)):
         return Unreachable(what, cause="it did not answer in time", retryable=True)
-    return Unreachable(what, cause=_innermost(error), retryable=True)
+    return Unreachable(
+        what,
+        cause=f"the connection broke ({_innermost(error)})",
+        hint="Check host, port and network, and run this again.",
+        retryable=True,
+    )
 
 
 def never_left(error: BaseException) -> bool:
@@ -412,8 +422,8 @@ def never_left(error: BaseException) -> bool:
 
 
 def _innermost(error: BaseException) -> str:
-    while error.args and isinstance(error.args[0], BaseException):
-        error = error.args[0]
+    while inside := [one for one in error.args if isinstance(one, BaseException)]:
+        error = inside[-1]
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
         return _innermost(reason)

@@ -245,6 +245,16 @@ def test_a_machine_imported_by_the_same_pass_is_only_proven(work: transfer.Pass,
     assert [d["manifest_target"] for d in result["disks"]] == expected(work)
 
 
+def test_a_spool_of_a_killed_job_does_not_stay(work: transfer.Pass, record: Record) -> None:
+    """It may be as large as the disk, and a run that needs none would never write over it."""
+    target = FakeTarget()
+    run(work, target, record)
+    for index in (0, 1):
+        (record.path / f"disk-{index}.part").write_bytes(b"x")
+    assert not run(work, target, record)["changed"]
+    assert list(record.path.glob("*.part")) == []
+
+
 def test_a_machine_of_another_pass_is_made_again(work: transfer.Pass, record: Record) -> None:
     target = FakeTarget()
     run(work, target, record)

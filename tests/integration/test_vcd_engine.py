@@ -61,6 +61,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.target.v
     NicSpec,
     VmSpec,
 )
+from tests.lab.vcd.web import HOSTILE
 
 ROOT = Path(__file__).resolve().parents[2]
 ORG, USER, PASSWORD = "cav01ev01ocb0001234", "operator", "lab-Operator-1"
@@ -668,17 +669,14 @@ def test_a_right_that_is_missing(lab: Lab) -> None:
             front(reader)
 
 
-@pytest.mark.parametrize("how", ["bomb", "external", "huge", "encoding", "truncated"])
+@pytest.mark.parametrize("how", HOSTILE)
 def test_hostile_answers(lab: Lab, session: Session, how: str) -> None:
+    """Entities, 100 MB, wrong encodings, and ends that are none: in XML and in JSON."""
     place = org.vdc(session, VDC)
     box, dummy = vapp.ensure(session, place, "group-1")
-    lab.faults(hostile={"match": "GET /api/vApp/", "how": how})
+    lab.faults(hostile={"match": "GET /(api/vApp|cloudapi/.*edgeGateways)", "how": how})
     with pytest.raises(Refused, match="is not taken"):
         vapp.get(session, box.href)
-
-
-def test_hostile_json(lab: Lab, session: Session) -> None:
-    lab.faults(hostile={"match": "GET /cloudapi/.*edgeGateways", "how": "json"})
     with pytest.raises(Refused, match="is not taken"):
         network.edges(session)
 

@@ -153,7 +153,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "the connection is cut at a translation": {"cut": {"match": "POST .*nat/rules", "skip": 1, "times": 1}},
     "the session ends": {"expire": {"match": WRITE, "skip": 3, "times": 2}},
     "a task fails": {"task_error": {"match": "(?i)firewall|nat|network", "message": "No answer of NSX.", "times": 1}},
-    "what is read is no JSON": {"hostile": {"match": "GET .*/firewall/rules", "how": "json", "skip": 1, "times": 1}},
+    "what is read is no JSON": {"hostile": {"match": "GET .*/firewall/rules", "how": "bomb", "skip": 1, "times": 1}},
 }
 
 

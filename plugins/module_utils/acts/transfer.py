@@ -169,6 +169,8 @@ class DiskProgress:
     root_target: str = ""
     read: int = 0
     sample: vmdk_sample.Sample | None = None
+    damage: str = ""
+    """Why what came back could not be read at all."""
 
 
 @dataclass
@@ -549,7 +551,10 @@ class Runner:
     # -- the proof
 
     def _read_back(self, target: Target, ref: str, roots: Mapping[int, str]) -> list[str]:
-        """Read every disk from the target and compare; returns a sentence for each that differs."""
+        """Read every disk from the target and compare; returns a sentence for each that differs.
+
+        A stream that is damaged is read again. What is damaged each time is not what was sent.
+        """
         self._say("waiting for a place on the reader host")
         with self._slots.hold(self.stopped.is_set):
             if self.stopped.is_set():
@@ -573,11 +578,23 @@ class Runner:
 
     @staticmethod
     def _agrees(progress: DiskProgress) -> bool:
+        if progress.damage:
+            return False
         if progress.sample is not None:
             return not progress.sample.differing
         return progress.root_target == progress.root_source
 
     def _fetch(self, lease: ExportLease, disk: PassDisk, progress: DiskProgress, roots: Mapping[int, str]) -> None:
+        progress.damage = ""
+        try:
+            self._read_disk(lease, disk, progress, roots)
+        except vmdk_decode.DamagedStream as error:
+            if self._attempt < TRIES:
+                error.retryable = True
+                raise
+            progress.phase, progress.damage = "read back, damaged", error.cause
+
+    def _read_disk(self, lease: ExportLease, disk: PassDisk, progress: DiskProgress, roots: Mapping[int, str]) -> None:
         progress.phase = "reading back"
         self.manifest_path("target", disk.index).unlink(missing_ok=True)
         progress.sample = self._sampled(lease, progress, roots[disk.index]) if disk.sampled else None
@@ -616,6 +633,8 @@ class Runner:
 
     def _difference(self, progress: DiskProgress) -> str:
         text = f"disk {progress.index + 1} (volume {progress.volume})"
+        if progress.damage:
+            return f"{text}: what came back is no sound VMDK ({progress.damage})"
         if progress.sample is not None:
             first = ", ".join(str(chunk) for chunk in progress.sample.differing[:SHOW_CHUNKS])
             count = f"{len(progress.sample.differing)} of the {progress.sample.read} chunks that were looked at"

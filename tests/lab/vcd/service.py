@@ -88,7 +88,7 @@ class Control:
         Each is a mapping or a list of them, with ``times`` (left out: always), ``skip`` (that often not yet),
         ``for_seconds`` and ``match`` (a regular expression on what is named in brackets):
         http {status, minor, message, retry_after, headers, body} [METHOD path]; stall {stall} [METHOD path];
-        cut [METHOD path]; expire [METHOD path]; hostile {how: bomb|external|huge|encoding|json|truncated};
+        cut [METHOD path]; expire [METHOD path]; hostile {how: one of web.HOSTILE} [METHOD path];
         busy [kind name]; task_error {status, minor, message} [operationName]; cut_upload {after}, rate {mib_s},
         corrupt_upload {offset} [transfer path]; cut_download {after}, corrupt_download {offset}, whole_downloads
         [path];

@@ -364,7 +364,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             )
         fault = request.cloud.fault("hostile", subject)
         if fault:
-            raise _Raw(hostile(str(fault.get("how", "bomb"))))
+            raise _Raw(hostile(str(fault.get("how", "bomb")), request.path))
 
     def handle_one_request(self) -> None:
         try:
@@ -427,22 +427,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 at += len(data)
 
 
-def hostile(how: str) -> Answer:
-    """What no honest server sends: bomb, external, huge, encoding, json, truncated."""
-    kind = "application/vnd.vmware.vcloud.vApp+xml"
-    if how == "bomb":
-        entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "lol"}">' for i in range(10))
-        return Answer(200, f"<?xml version='1.0'?><!DOCTYPE VApp [{entities}]><VApp>&e9;</VApp>".encode(), kind)
-    if how == "external":
-        data = b'<?xml version="1.0"?><!DOCTYPE V [<!ENTITY x SYSTEM "file:///etc/passwd">]><VApp name="x">&x;</VApp>'
-        return Answer(200, data, kind)
-    if how == "huge":
-        return Answer(200, b"<VApp>" + b" " * (100 << 20) + b"</VApp>", kind)
-    if how == "encoding":
-        return Answer(200, b'<?xml version="1.0" encoding="UTF-8"?><VApp name="\xff\xfe\xe9"/>', kind)
-    if how == "json":
-        return Answer(200, b'{"values": [' + b"[" * 200000, "application/json")
-    return Answer(200, b'<?xml version="1.0"?><VApp name="cut', kind)
+_ENTITIES = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "lol"}">' for i in range(10))
+_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>'
+HOSTILE: dict[str, Callable[[], tuple[bytes, bytes]]] = {
+    "bomb": lambda: (
+        f"<?xml version='1.0'?><!DOCTYPE VApp [{_ENTITIES}]><VApp>&e9;</VApp>".encode(),
+        b'{"values": [' + b"[" * 200000,
+    ),
+    "external": lambda: (
+        b'<?xml version="1.0"?><!DOCTYPE V [<!ENTITY x SYSTEM "file:///etc/passwd">]><VApp name="x">&x;</VApp>',
+        b'{"values": [], "total": NaN}',
+    ),
+    "huge": lambda: (b"<VApp>" + b" " * (100 << 20) + b"</VApp>", b'{"values": [' + b" " * (100 << 20) + b"]}"),
+    "encoding": lambda: (_HEAD + b'<VApp name="\xff\xfe\xe9"/>', b'{"values": [{"name": "\xff\xfe\xe9"}]}'),
+    "utf-16": lambda: (
+        '<?xml version="1.0" encoding="utf-16"?><VApp/>'.encode("utf-16"),
+        '{"values": []}'.encode("utf-16"),
+    ),
+    "truncated": lambda: (b'<?xml version="1.0"?><VApp name="cut', b'{"values": [{"name": "cut'),
+}
+"""What no honest server sends, as XML and as JSON."""
+
+
+def hostile(how: str, path: str) -> Answer:
+    """Such an answer, in the language of the interface that was asked."""
+    as_xml, as_json = HOSTILE[how]()
+    if path.startswith("/cloudapi"):
+        return Answer(200, as_json, "application/json")
+    return Answer(200, as_xml, "application/vnd.vmware.vcloud.vApp+xml")
 
 
 def _query(raw: str) -> dict[str, str]:

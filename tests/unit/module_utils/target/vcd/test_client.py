@@ -286,6 +286,21 @@ def test_a_busy_object_is_waited_for_whatever_the_status(fake: Fake) -> None:
     assert clock.slept.count(2.0) == 3 and sum(clock.slept) > 20
 
 
+@pytest.mark.parametrize("minutes", [1, 9])
+def test_an_object_that_is_busy_for_minutes_is_waited_for_without_haste(fake: Fake, minutes: int) -> None:
+    clock = Clock()
+    until = clock.time + minutes * 60
+
+    def answer(asked: Asked) -> Reply:
+        return error(400, "BUSY_ENTITY") if clock.time < until else xml(task(), 202)
+
+    fake.routes["POST /api/x"] = answer
+    with logged_in(fake, clock) as session:
+        tasks.run(session, "POST", "/api/x", "cannot do it", body=el("A"))
+    assert minutes * 60 <= sum(clock.slept) < minutes * 60 + 31
+    assert fake.lines().count("POST /api/x") < 7 + minutes * 2
+
+
 def test_an_object_that_stays_busy_is_told_with_the_task(fake: Fake) -> None:
     clock = Clock()
     fake.routes["POST /api/x"] = error(

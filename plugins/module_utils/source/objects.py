@@ -86,6 +86,7 @@ class Objects:
         self.sleep = sleep
         self.host = (urlsplit(cloud.catalogue.auth_url).hostname or "").lower()
         self._endpoints: dict[str, Endpoint] = {}
+        self._latest: tuple[str, object, dict[str, Any]] | None = None
 
     # reading
 
@@ -96,7 +97,23 @@ class Objects:
         be had, or where they say different things, it raises.
         """
         raw = self.raw(ref)
-        return None if raw is None else self._object(ref, raw)
+        if raw is None:
+            return None
+        obj = self._object(ref, raw)
+        self._latest = (ref.key, obj, raw)
+        return obj
+
+    def origin(self, ref: Reference, obj: object) -> dict[str, Any]:
+        """What its service answered when `obj` was read, where that was the latest reading; else what it answers now.
+
+        Raises Refused where it is another project's, Conflict where it is not there.
+        """
+        self.own_place(ref)
+        latest = self._latest
+        known = latest is not None and latest[0] == ref.key and latest[1] is obj
+        raw = latest[2] if latest is not None and known else self.there(ref)
+        self.own(ref, raw)
+        return raw
 
     def raw(self, ref: Reference) -> dict[str, Any] | None:
         """The object as its service answers it, tidied as a row of its list is; None where it is certainly absent."""

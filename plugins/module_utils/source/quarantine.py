@@ -35,6 +35,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.re
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import stores
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.deletions import rows_of, texts, true
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.flexible_engine import metrics
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.objects import (
     LISTINGS,
     Objects,
@@ -424,4 +425,7 @@ def _actions(objects: Objects, ref: Reference, since: datetime) -> list[str]:
             raise CloudExitError(what, cause="an action has no time", retryable=True)
         if started > since:
             said.append(f"{texts(action.get('action'))} at {started.isoformat()} by {texts(action.get('user_id'))}")
+    rate = metrics.traffic(objects.cloud, ref.id, since.timestamp(), sleep=objects.sleep)
+    if rate:
+        said.append(f"traffic of up to {rate:g} bytes/s")
     return sorted(said)

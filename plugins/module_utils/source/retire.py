@@ -176,11 +176,10 @@ class Retiree:
     def way(self, ref: Reference, obj: object) -> tuple[str, ...]:
         """The calls that its deletion takes, in order. Reads; raises Refused where it is not deleted at all."""
         row = self._objects.row(ref)
-        raw = self._objects.there(ref)
+        raw = self._objects.origin(ref, obj)
         refused = row.refused(raw) if row.refused else ""
         if refused:
             raise Refused(f"{label(ref)} is not deleted", cause=refused)
-        self._objects.own(ref, raw)
         return (*(step for part in row.parts for step in self._part(ref, part, raw)), *row.way(raw))
 
     def call(self, ref: Reference, step: str, on_progress: Progress | None = None) -> Answer:
@@ -286,7 +285,7 @@ class Retiree:
 
     def takes(self, ref: Reference, obj: object) -> list[str]:
         """`kind/id` of what the service would delete with it without being asked, as it says now."""
-        return self._taken(ref, self._objects.row(ref), self._objects.there(ref))
+        return self._taken(ref, self._objects.row(ref), self._objects.origin(ref, obj))
 
     def _taken(self, ref: Reference, row: Deletion, raw: Mapping[str, Any]) -> list[str]:
         found: set[str] = set()
@@ -349,9 +348,7 @@ class Retiree:
 
     def quarantine_steps(self, ref: Reference, obj: object) -> tuple[Step, ...]:
         """What keeps it from being used, and can be undone exactly. Reads only. See `quarantine`."""
-        raw = self._objects.there(ref)
-        self._objects.own(ref, raw)
-        return quarantine.steps(self._objects, ref, raw)
+        return quarantine.steps(self._objects, ref, self._objects.origin(ref, obj))
 
     def apply(self, ref: Reference, step: Step) -> Answer:
         """Bring about `after`. It is there already: nothing is called."""
@@ -363,7 +360,7 @@ class Retiree:
 
     def activity(self, ref: Reference, obj: object, since: str) -> list[str]:
         """What was done to it since a moment (UTC), in words; empty where certainly nothing. See `quarantine`."""
-        return quarantine.activity(self._objects, ref, self._objects.there(ref), since)
+        return quarantine.activity(self._objects, ref, self._objects.origin(ref, obj), since)
 
 
 def _v3(auth_url: str) -> str:

@@ -33,7 +33,10 @@ MOST_METRICS = 500
 MOST_POINTS = 3000
 """Points that one call gives: metrics x duration / period."""
 
-HOUR, DAY = 3600, 86400
+FIVE_MINUTES, HOUR, DAY = 300, 3600, 86400
+PERIODS = (FIVE_MINUTES, 1200, HOUR, 14400, DAY)
+"""Spans that a point may stand for, as the service has them."""
+
 CPU = ("SYS.ECS", "cpu_util")
 MEMORY = (("AGT.ECS", "mem_usedPercent"), ("SYS.ECS", "mem_util"))
 """Use of the memory, best first: what the agent sees, what the hypervisor sees."""
@@ -108,6 +111,31 @@ def read(
         if load != Load():
             loads[server] = load
     return Reading(Metrics(kind=METRICS, version=VERSION, days=days, servers=loads), reader.calls)
+
+
+def traffic(
+    cloud: Cloud,
+    server: str,
+    since: float,
+    *,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float | None:
+    """The most bytes per second of a server's cards since a moment (seconds since the epoch).
+
+    None where the monitoring has no full five minutes since then, or the cloud has no monitoring. Raises CloudExitError
+    where it cannot be read.
+    """
+    endpoint = cloud.catalogue.endpoint("ces")
+    until = int(now()) // FIVE_MINUTES * FIVE_MINUTES
+    period = next((each for each in PERIODS if (until - since) // each < MOST_POINTS), DAY)
+    start = -(-int(since) // period) * period  # what a span began with was before
+    if endpoint is None or until - start < period:
+        return None
+    reader = pages.Reader(lambda _service: endpoint, cloud.project_id, timeout=cloud.params.list_timeout, sleep=sleep)
+    ask = _Asker(reader, endpoint, cloud.project_id, start, until, 1)
+    found = [ask([(name, server)], "max", period) for way in TRAFFIC for name in way]
+    return max((point for answer in found for points in answer.values() for point in points), default=None)
 
 
 def _listing(namespace: str) -> Listing:

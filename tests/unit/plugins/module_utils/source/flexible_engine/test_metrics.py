@@ -105,3 +105,20 @@ def test_a_cloud_without_monitoring(tenants: Tenants) -> None:
 )
 def test_p95(values: list[float], expected: float | None) -> None:
     assert metrics._p95(values) == expected
+
+
+def test_traffic_since_a_moment(tenants: Tenants) -> None:
+    server = tenants.rows[tenants.ids[NAME]]["servers"][0]["id"]
+    with connect(SourceAuth(auth=tenants.auth(NAME), region_name=REGION)) as cloud:
+
+        def since(seconds: float) -> float | None:
+            return metrics.traffic(cloud, server, NOW - seconds, now=lambda: NOW, sleep=lambda _seconds: None)
+
+        assert since(200) is None, "no five minutes are over"
+        assert since(2000) == since(86400) == since(40 * 86400) == 1000.0
+        for row in tenants.server.data[tenants.ids[NAME]]["datapoints"]:
+            row["values"] = [0.0] * 48
+        assert since(2000) == 0.0
+        tenants.server.fault(service="ces", status=403)
+        with pytest.raises(CloudExitError):
+            since(2000)

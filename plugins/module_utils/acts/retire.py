@@ -47,8 +47,8 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.re
 PATIENCE_S = 1800.0
 """How long one object is tried again: clouds free what hangs on it late (flexible-engine: up to half an hour)."""
 _DELAYS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-_ABSENT = 2
-"""Answers in a row that say that an object is not there, before it counts."""
+_WATCHED = 2
+"""Groups at the start of a run that are read once more before it goes on."""
 _READS = 6
 """Readings after a delete before it is given again."""
 
@@ -202,6 +202,7 @@ class _Run:
     total: int = 0
     skew: float = 0.0
     admitted: bool = False
+    began: datetime = field(init=False)
     judged_gates: Sequence[Gate] = ()
     fresh: str = ""
     """Key of the object that was read and judged, and not called since."""
@@ -239,9 +240,10 @@ class _Run:
     # guards
 
     def scene(self, **more: Any) -> Scene:
-        return Scene(plan=self.plan, journal=self.journal, act=self.act, **more)
+        return Scene(plan=self.plan, index=self.index, journal=self.journal, act=self.act, **more)
 
     def at_run(self) -> None:
+        self.began = self.journal.now()
         self.switch()
         who, cloud_now = self.patient(self.cloud.who), self.patient(self.cloud.clock)
         self.skew = _skew(cloud_now, self.journal.now())
@@ -305,15 +307,12 @@ class _Run:
             yield delay
 
     def read(self, item: Item) -> Any | None:
-        """The object, or None when it was absent twice in a row. Raises Tripped when another object has its id."""
+        """The object, or None when it is absent. Raises Tripped when another object has its id."""
         self.fresh = ""
-        for dummy in range(_ABSENT):
-            obj = self.patient(partial(self.cloud.read, item.ref))
-            if obj is not None:
-                rested = self.journal.in_force(item.ref)
-                guards.check("reading", self.scene(item=item, obj=obj, rested=rested))
-                return obj
-        return None
+        obj = self.patient(partial(self.cloud.read, item.ref))
+        if obj is not None:
+            guards.check("reading", self.scene(item=item, obj=obj, rested=self.journal.in_force(item.ref)))
+        return obj
 
     def steps_now(self, item: Item, obj: Any) -> dict[str, Step]:
         found = self.patient(partial(self.cloud.quarantine_steps, item.ref, obj))
@@ -358,43 +357,45 @@ class _Run:
         )
         return None
 
-    def told(self, key: str, began: float) -> None:
-        """Tell how far it is."""
-        self.result.objects.append(key)
+    def told(self, item: Item) -> None:
+        """One more is as it should be: tell how far the run is."""
+        self.result.objects.append(item.ref.key)
+        if item.ref.key in self.result.waiting:
+            self.result.waiting.remove(item.ref.key)
         if self.on_progress is None:
             return
         count = len(self.result.objects)
-        spent = max(self.journal.now().timestamp() - began, 0.0)
+        spent = max((self.journal.now() - self.began).total_seconds(), 0.0)
         rate = count / spent * 60 if spent else 0.0
-        left = (self.total - count) / rate * 60 if rate else None
-        self.on_progress(Progress(self.act, count, self.total, round(self.result.gib, 3), round(rate, 1), left, key))
+        left = max(self.total - count, 0) / rate * 60 if rate else None
+        gib = round(self.result.gib, 3)
+        self.on_progress(Progress(self.act, count, self.total, gib, round(rate, 1), left, item.ref.key))
 
 
 class _Purge(_Run):
     def work(self) -> None:
-        self.resolve()
         pending = [item for item in self.plan.items if not self.journal.done(item.ref)]
         self.result.already = len(self.plan.items) - len(pending)
         keys = [item for item in pending if item.stage == "keys"]
         batch = [item for item in pending if item.stage != "keys"] or keys
         self.result.waiting = [item.ref.key for item in batch]
         self.total = len(batch)
-        if not batch:
+        self.resolve()
+        if not self.result.waiting:
+            self.result.waiting = [item.ref.key for item in keys if batch is not keys]
             return
         self.at_boundary()
         if batch is keys:
             self.back([item for item in self.plan.items if item.stage != "keys"])
-        began = self.journal.now().timestamp()
-        for group in self.groups(batch):
+        for number, group in enumerate(self.groups(batch)):
             for item in group:
-                self.turn(item)
-                self.result.waiting.remove(item.ref.key)
-                self.result.gib += item.ref.size_gib
-                self.told(item.ref.key, began)
-            self.back(group)
+                if not self.journal.done(item.ref):
+                    self.turn(item)
+            if number < _WATCHED:
+                self.back(group)
             if self.result.waiting:
                 self.at_boundary()
-        self.result.waiting = [item.ref.key for item in keys] if batch is not keys else []
+        self.result.waiting = [item.ref.key for item in keys if batch is not keys]
 
     def groups(self, batch: list[Item]) -> list[list[Item]]:
         """The canary, the next few, and the rest stage by stage."""
@@ -421,7 +422,8 @@ class _Purge(_Run):
     def back(self, group: Sequence[Item]) -> None:
         """Read once more that they are absent. Raises Conflict for what is there again, which is then still to do."""
         for item in group:
-            if self.patient(partial(self.cloud.read, item.ref)) is not None and not self.waited(item):
+            if self.read(item) is not None and not self.waited(item):
+                self.begin()
                 self.journal.outcome("purge", item.ref, "read_back", "failed", why="it is there again")
                 raise Conflict(f"{item.ref.key} is there again", hint="Run again: it is read, and judged, anew.")
 
@@ -436,7 +438,7 @@ class _Purge(_Run):
             way = self.patient(partial(self.cloud.way, item.ref, obj))
             step = next((step for step in way[:-1] if step not in answered), way[-1])
             last = step == way[-1]
-            size = guards.weight(self.plan, item) if last else 0.0
+            size = guards.weight(self.index, item) if last else 0.0
             error = self.call(
                 item,
                 step,
@@ -524,8 +526,9 @@ class _Purge(_Run):
         return False
 
     def gone(self, item: Item) -> None:
-        """Record that it is absent, once it is clear that we did it."""
+        """Record that it is absent, once it is clear that we did it, and that two readings in a row say so."""
         guards.check("missing", self.scene(item=item))
+        self.twice(item)
         # first what went with it: when the record of the taker is there, theirs are too
         for along in filter(None, map(self.index.get, item.takes)):
             if not self.journal.done(along.ref) and self.read(along) is None:
@@ -533,6 +536,12 @@ class _Purge(_Run):
         way = "deleted" if self.journal.erasing(item.ref.key) else "went with what takes it along"
         self.begin()
         self.journal.outcome("purge", item.ref, "read", "absent", how=way)
+        self.result.gib += item.ref.size_gib
+        self.told(item)
+
+    def twice(self, item: Item) -> None:
+        if self.read(item) is not None:
+            raise Conflict(f"{item.ref.key} is absent and there again", hint="Run again: it is read, and judged, anew.")
 
     def leave(self) -> None:
         """Lock again what was unlocked and not deleted."""
@@ -571,18 +580,17 @@ class _Quarantine(_Run):
         items = [item for item in self.plan.items if not self.journal.done(item.ref)]
         self.total = len(items)
         self.result.waiting = [item.ref.key for item in items]
-        began = self.journal.now().timestamp()
         for item in items:
             if not self.journal.rehearsed() and self.rest(item):
                 self.rehearse(item)
                 self.at_boundary()
                 self.rest(item)
-                self.told(item.ref.key, began)
+                self.told(item)
             elif self.rest(item):
-                self.told(item.ref.key, began)
+                self.told(item)
             else:
                 self.result.already += 1
-            self.result.waiting.remove(item.ref.key)
+                self.result.waiting.remove(item.ref.key)
 
     def rest(self, item: Item) -> bool:
         """Bring it to rest, whatever of that is already done; whether there was, or is, anything to do for it now."""
@@ -643,11 +651,9 @@ class _Undo(_Run):
         items = [item for item in items if not self.journal.done(item.ref)]
         self.total = len(items)
         self.result.waiting = [item.ref.key for item in items]
-        began = self.journal.now().timestamp()
         for item in items:
             self.restore(item)
-            self.told(item.ref.key, began)
-            self.result.waiting.remove(item.ref.key)
+            self.told(item)
 
     def restore(self, item: Item) -> None:
         """Take all steps back, the last one first, and compare with what it was."""

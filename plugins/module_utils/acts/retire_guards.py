@@ -73,6 +73,8 @@ class Scene:
     """What guards look at. What does not belong to the moment, or could not be read, is None."""
 
     plan: Retirement
+    index: Mapping[str, Item]
+    """Items of the plan by key, in its order."""
     journal: ledger.Journal
     who: Who | None = None
     problems: Sequence[Problem] | None = None
@@ -200,7 +202,7 @@ def same_facts(scene: Scene) -> None:
     """seen: name, size, attachments and all else are as planned, but for what our own recorded acts made of them."""
     item, obj = _item(scene)
     now = facts.seen(item.ref.kind, obj)
-    gone = {one.ref.id for one in scene.plan.items if scene.journal.done(one.ref)}
+    gone = {key.partition("/")[2] for key in scene.journal.gone}
     before = _rested(item.seen, now, scene.rested or {})
     found = facts.unlike(before, now, gone)
     if found and scene.touched and less(before, now):
@@ -245,9 +247,8 @@ def nothing_else_goes(scene: Scene) -> None:
     item, dummy = _item(scene)
     if scene.closure is None:
         trip("closure", scene, "what would go with it cannot be read", NEW_PLAN)
-    allowed = {item.ref.key, *item.takes, *(one.ref.key for one in scene.plan.items if scene.journal.done(one.ref))}
-    more = sorted(set(scene.closure) - allowed)
-    if more or any(scene.plan.item(key) is None for key in item.takes):
+    more = sorted(set(scene.closure) - {item.ref.key, *item.takes} - scene.journal.gone)
+    if more or any(key not in scene.index for key in item.takes):
         trip("closure", scene, f"it would take along {', '.join(more) or 'what is not in the plan'}", NEW_PLAN)
 
 
@@ -255,13 +256,9 @@ def in_order(scene: Scene) -> None:
     """order: everything that has its turn before it is absent."""
     item, dummy = _item(scene)
     turn = STAGES.index(item.stage)
-    early = [
-        one.ref.key
-        for one in scene.plan.items
-        if not scene.journal.done(one.ref) and (one.ref.key in item.after or STAGES.index(one.stage) < turn)
-    ]
-    known = {one.ref.key for one in scene.plan.items}
-    early += [key for key in item.after if key not in known]
+    gone, before = scene.journal.gone, set(STAGES[:turn])
+    early = [key for key in item.after if key not in gone]
+    early += [key for key, one in scene.index.items() if one.stage in before and key not in gone]
     if early:
         trip("order", scene, f"still there: {', '.join(early[:5])}", "Run again; the order is the plan's.")
 
@@ -269,8 +266,10 @@ def in_order(scene: Scene) -> None:
 def keys_alone(scene: Scene) -> None:
     """keys: a key is destroyed in a run of its own."""
     item, dummy = _item(scene)
-    keys = {one.ref.key for one in scene.plan.items if one.stage == "keys"}
-    if item.stage == "keys" and scene.journal.spent().objects - keys:
+    others = [
+        key for key in scene.journal.spent().objects if key not in scene.index or scene.index[key].stage != "keys"
+    ]
+    if item.stage == "keys" and others:
         trip("keys", scene, "this run has deleted other things", "Run the purge again: keys have a run of their own.")
 
 
@@ -295,7 +294,7 @@ def cap_bytes(scene: Scene) -> None:
     """cap_bytes: no more GiB in one run than the plan allows."""
     item, dummy = _item(scene)
     spent = scene.journal.spent()
-    more = 0.0 if item.ref.key in spent.objects else weight(scene.plan, item)
+    more = 0.0 if item.ref.key in spent.objects else weight(scene.index, item)
     if spent.gib + more > scene.plan.limits.gib_per_run:
         trip("cap_bytes", scene, f"{spent.gib} GiB went in this run; {more} more are too many", "Run again later.")
 
@@ -303,7 +302,7 @@ def cap_bytes(scene: Scene) -> None:
 def vanished(scene: Scene) -> None:
     """vanished: what is not there was deleted by us, itself or with what takes it along. Empty is not absent."""
     item, dummy = _item(scene, there=False)
-    takers = [one.ref.key for one in scene.plan.items if item.ref.key in one.takes]
+    takers = [key for key, one in scene.index.items() if item.ref.key in one.takes]
     if not any(scene.journal.erasing(key) for key in [item.ref.key, *takers]):
         trip("vanished", scene, "it is not there, and no act of ours explains it", NEW_PLAN)
 
@@ -311,7 +310,7 @@ def vanished(scene: Scene) -> None:
 def listed(scene: Scene) -> None:
     """listed: the object of a call is an item of the plan, in every part."""
     item, dummy = _item(scene, there=False)
-    if scene.plan.item(item.ref.key) != item:
+    if scene.index.get(item.ref.key) != item:
         trip("listed", scene, "it is not in the plan", "This is a fault of the program: report it.")
 
 
@@ -421,9 +420,9 @@ def trip(guard: str, scene: Scene, cause: str, hint: str) -> NoReturn:
     raise Tripped(guard, scene.key, cause, hint)
 
 
-def weight(plan: Retirement, item: Item) -> float:
+def weight(index: Mapping[str, Item], item: Item) -> float:
     """GiB that go with an item, what it takes along included."""
-    along = [one for key in item.takes if (one := plan.item(key)) is not None]
+    along = [index[key] for key in item.takes if key in index]
     return round(sum(one.ref.size_gib for one in [item, *along]), 6)
 
 
@@ -452,11 +451,30 @@ def _names(item: Item, rested: Mapping[str, Step]) -> set[str]:
 def _rested(seen: Mapping[str, Any], now: Mapping[str, Any], rested: Mapping[str, Step]) -> dict[str, Any]:
     """The facts of the plan as our quarantine has changed them: only what the ledger says, from exactly to exactly."""
     made = dict(seen)
-    for name, step in rested.items():
-        key = "name" if name == "rename" else name
-        if (made.get(key) or None) == (step.before or None) and (now.get(key) or None) == (step.after or None):
-            made[key] = now.get(key)
-    return {key: value for key, value in made.items() if value is not None}
+    if "disassociate" in rested and "leads_to" not in now:
+        made.pop("leads_to", None)
+    for step in rested.values():
+        pairs = _pairs(step.before, step.after)
+        # what is empty is not in the facts
+        made = {key: _follow(made.get(key, ""), now.get(key), pairs) for key in {*made, *now}}
+    return {key: value for key, value in made.items() if value != ""}
+
+
+def _pairs(before: Any, after: Any) -> list[tuple[Any, Any]]:
+    """What a step changes, value by value. A switch counts only where it was switched off."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return [pair for key in before if key in after for pair in _pairs(before[key], after[key])]
+    plain = isinstance(before, (str, int, float)) and isinstance(after, (str, int, float))
+    return [(before, after)] if plain and before != after and not (before is False or after is True) else []
+
+
+def _follow(value: Any, now: Any, pairs: Sequence[tuple[Any, Any]]) -> Any:
+    """A planned value with each change of a step that is there now."""
+    if isinstance(value, Mapping) and isinstance(now, Mapping):
+        return {key: _follow(entry, now.get(key), pairs) for key, entry in value.items()}
+    if isinstance(value, list) and isinstance(now, list) and len(value) == len(now):
+        return [_follow(old, new, pairs) for old, new in zip(value, now, strict=True)]
+    return now if any(type(value) is type(old) and (value, now) == (old, new) for old, new in pairs) else value
 
 
 def _cap(scene: Scene, name: str, spent: Collection[str], most: int, span: str) -> None:

@@ -22,7 +22,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -133,6 +133,11 @@ class Journal:
     def done(self, ref: Reference) -> bool:
         """Whether it was read back as absent, and not seen again since."""
         return ref.key in self._absent
+
+    @property
+    def gone(self) -> Set[str]:
+        """Keys of all objects that are done."""
+        return self._absent
 
     def issued(self, ref: Reference) -> list[Intent]:
         """What a purge of this plan began to do to it, in order."""

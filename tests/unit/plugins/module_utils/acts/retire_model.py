@@ -460,7 +460,7 @@ class Model:
         thing = self.things.get((ref.kind, ref.id))
         if thing is None:
             return ()
-        found = []
+        found: list[tuple[str, Any, Any]] = []
         if ref.kind == "servers":
             found.append(("stop", "ACTIVE" if thing.running else "SHUTOFF", "SHUTOFF"))
             called = obj.name if obj.name.startswith("retired ") else f"retired {obj.name}"
@@ -468,6 +468,9 @@ class Model:
             found.append(("lock", thing.locked, True))
         if ref.kind == "ports":
             found.append(("close_groups", list(thing.groups), []))
+        if ref.kind == "floating_ips":
+            leads = {"port_id": thing.obj.port_id, "fixed": thing.obj.fixed_address}
+            found.append(("disassociate", leads, {"port_id": None, "fixed": None}))
         if ref.kind == "buckets":
             found.append(("revoke_access", thing.access, False))
         return tuple(Step(name=name, before=before, after=after) for name, before, after in found)
@@ -500,6 +503,8 @@ class Model:
             thing.locked = value
         elif name == "close_groups":
             thing.groups = tuple(value)
+        elif name == "disassociate":
+            thing.obj = replace(thing.obj, port_id=value["port_id"], fixed_address=value["fixed"])
         elif name == "revoke_access":
             thing.access = value
         thing.events.append((self.now, name))

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import retire
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import retire_guards as guards
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import journal as ledger
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as es
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Limits, Step
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import retirement as facts
 from tests.unit.plugins.module_utils.acts import retire_model as rm
 
 
@@ -75,6 +80,53 @@ def test_a_run_that_has_nothing_to_do_writes_nothing_and_changes_nothing(desk: D
     done = desk.run("purge")
     assert done.stopped is None and not done.changed
     assert (len(desk.model.memory.records), len(desk.model.calls)) == (records, calls)
+
+
+def test_what_a_quarantine_changes_is_expected_exactly_and_nothing_else() -> None:
+    def rested(seen: dict[str, Any], now: dict[str, Any], *steps: Step) -> list[str]:
+        return facts.unlike(guards._rested(seen, now, {step.name: step for step in steps}), now)
+
+    rename = Step(name="rename", before="web", after="gone web")
+    off = Step(name="switch_off", before={"o1": True}, after={"o1": False})
+    lock = Step(name="lock", before={"locked": False}, after={"locked": True})
+    leads = Step(name="disassociate", before={"port_id": "p"}, after={"port_id": None})
+    assert rested({"name": "web", "tags": ["web"]}, {"name": "gone web", "tags": ["web"]}, rename) == []
+    assert rested({"name": "web"}, {"name": "web"}, rename) == []
+    assert rested({"name": "web"}, {"name": "gone web 2"}, rename)
+    assert rested({"name": "web"}, {"name": "gone web"})
+    policy = {"is": {"scheduled_operations": [{"id": "o1", "enabled": True}]}}
+    switched = {"is": {"scheduled_operations": [{"id": "o1", "enabled": False}]}}
+    assert rested(policy, switched, off) == []
+    assert rested(switched, policy, off, lock)
+    assert rested({"name": "n", "shared": False}, {"name": "n", "shared": True}, lock)
+    assert rested({"leads_to": [{"port": "p"}]}, {}, leads) == []
+    assert rested({"leads_to": [{"port": "p"}]}, {"leads_to": [{"port": "q"}]}, leads)
+
+
+def test_a_thousand_objects_obey_order_and_caps_and_tell_how_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = rm.Model(1)
+    born = "2025-01-01T00:00:00Z"
+    for n in range(250):
+        where, disk = [es.VolumeAttachment(f"s{n}")], [es.Attachment(f"v{n}")]
+        model.add("volumes", es.Volume(f"v{n}", "x", "in-use", 10, created=born, attachments=where))
+        model.add("ports", es.Port(f"p{n}", "", "n0", "fa", f"s{n}", "compute:nova", created=born), auto=True)
+        model.add("snapshots", es.Snapshot(f"sn{n}", f"v{n}", "x", size_gib=10, created=born))
+        model.add("servers", es.Server(f"s{n}", "x", "ACTIVE", created=born, volumes=disk, ports=[f"p{n}"]))
+    rm.plan_of(model, set(model.things), Limits(objects_per_run=500, objects_per_day=800))
+    desk = Desk(model, tmp_path, monkeypatch)
+    told: list[retire.Progress] = []
+    ends = []
+    for days in (0, 0, 1, 0):
+        model.now += timedelta(days=days)
+        done = desk.run("purge", on_progress=told.append)
+        ends.append(getattr(done.stopped, "guard", ""))
+    assert ends == ["cap_run", "cap_day", "", ""]
+    assert left(model) == []
+    assert model.violations == []
+    assert len(told) == len({one.object for one in told}) == 1000
+    assert all(one.left_s is not None and one.per_minute > 0 for one in told)
 
 
 def test_a_quarantine_is_undone_exactly_and_made_again(desk: Desk) -> None:

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import organisation
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import decommission, escrow, organisation
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import Session as AnySession
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.target import is_vcd
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
@@ -63,6 +64,13 @@ _ENVIRONMENT: dict[str, dict[str, tuple[str, ...]]] = {
         "username": ("VMWARE_USER",),
         "password": ("VMWARE_PASSWORD",),
         "validate_certs": ("VMWARE_VALIDATE_CERTS",),
+    },
+    "s3": {
+        "endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        "access_key": ("AWS_ACCESS_KEY_ID",),
+        "secret_key": ("AWS_SECRET_ACCESS_KEY",),
+        "ca_cert": ("AWS_CA_BUNDLE",),
     },
     "vcd": {
         "url": ("VCD_URL", "CLOUDAVENUE_URL"),
@@ -264,3 +272,51 @@ def open_orange(module: AnsibleModule, session: vcd.Session) -> orange.Orange:
         validate_certs=params["validate_certs"],
         ca_file=params["ca_cert"] or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
     )
+
+
+def retirement_spec() -> dict[str, dict[str, Any]]:
+    """The options that the modules of a decommission share."""
+    return {
+        **source_spec(),
+        "policy": {"type": "path", "required": True},
+        "plan": {"type": "path"},
+        "evidence_dir": {"type": "path", "required": True},
+        "path": {"type": "path", "required": True},
+        "progress_file": {"type": "path"},
+    }
+
+
+@contextmanager
+def open_retirement(params: Mapping[str, Any]) -> Iterator[decommission.Source]:
+    """The tenant of a retirement policy at the source, with its documents; lines of progress go to `progress_file`."""
+    papers = decommission.papers(params["policy"], params["evidence_dir"], params["plan"] or "")
+    wanted = papers.policy.tenant
+    auth = clouds.SourceAuth.from_params(params)
+    if not auth.region_name and wanted.region and auth.cloud is None:
+        auth = replace(auth, region_name=wanted.region)
+
+    def tell(text: str) -> None:
+        if params["progress_file"]:
+            with open(params["progress_file"], "a", encoding="utf-8") as file:
+                file.write(f"{wanted.name}  {text}\n")
+
+    with clouds.connect(auth).scoped(auth.project_id or wanted.project_id) as cloud:
+        yield decommission.Source(cloud, papers, on_read=tell)
+
+
+def store_spec() -> dict[str, dict[str, Any]]:
+    """The options of the doc fragment `store`."""
+    return {
+        "store": {"type": "str", "required": True},
+        "endpoint_url": {"type": "str"},
+        "region": {"type": "str"},
+        "access_key": {"type": "str", "no_log": False},
+        "secret_key": {"type": "str", "no_log": True},
+        "ca_cert": {"type": "path"},
+        "retain_until": {"type": "str"},
+    }
+
+
+def open_store(params: Mapping[str, Any]) -> escrow.Store:
+    """The store that the options of `store_spec` and the environment name."""
+    return escrow.store_of({**params, **from_environment("s3", params)})

@@ -20,8 +20,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import cms
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.transfer import (
@@ -33,6 +34,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.tra
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.workload import Workload
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.disk.vmdk_decode import Readable
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import stores
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import canonical, names
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import (
     CloudExitError,
@@ -50,13 +52,35 @@ PART = 32 << 20
 """Bytes of a stream that are encrypted and stored together."""
 
 
-class Store(Protocol):
-    """A store of objects, whatever it is."""
+Store = stores.Store
 
-    def put(self, key: str, data: bytes) -> None: ...
-    def get(self, key: str) -> bytes: ...
-    def keys(self, prefix: str) -> list[str]: ...
-    def remove(self, key: str) -> None: ...
+
+def store_of(options: Mapping[str, Any]) -> Store:
+    """The store that the options of the doc fragment `store` name. Raises InvalidInput with all that is wrong."""
+    name = str(options["store"])
+    if not name.startswith("s3://"):
+        return stores.Directory(os.path.abspath(os.path.expanduser(name)))
+    bucket, dummy, prefix = name.removeprefix("s3://").partition("/")
+    until = str(options.get("retain_until") or "")
+    try:
+        retain = datetime.fromisoformat(until.replace("Z", "+00:00")) if until else None
+    except ValueError:
+        retain = None
+    problems = [] if bucket else [Problem("store", "must be a directory or s3://bucket/prefix")]
+    if until and (retain is None or retain.tzinfo is None):
+        problems.append(Problem("retain_until", "must be a moment like 2027-06-30T00:00:00Z"))
+    if problems:
+        raise InvalidInput("The store cannot be used", problems)
+    return stores.S3(
+        bucket,
+        prefix=prefix.strip("/"),
+        endpoint=str(options.get("endpoint_url") or ""),
+        region=str(options.get("region") or ""),
+        access_key=str(options.get("access_key") or ""),
+        secret_key=str(options.get("secret_key") or ""),
+        ca_file=str(options.get("ca_cert") or ""),
+        retain_until=retain,
+    )
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ WORKLOAD = Workload.of(variable())
 
 
 class Shelf:
+    name = "shelf"
+
     """A store in memory."""
 
     def __init__(self) -> None:

@@ -55,7 +55,7 @@ TITLES: dict[str, str] = {
 WAIVED = "an exception in the sealed plan stands for it, or for a part of it"
 
 NEEDED: dict[Act, tuple[str, ...]] = {
-    "quarantine": ("G1", "G2", "G3", "G6", "G7", "G10", "G11", "credential", "calendar"),
+    "quarantine": ("G1", "G2", "G3", "G5", "G6", "G7", "G10", "G11", "credential", "calendar"),
     "purge": tuple(TITLES),
 }
 """The gates of each act."""

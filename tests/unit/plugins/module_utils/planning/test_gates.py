@@ -237,8 +237,11 @@ def test_what_is_only_erased_or_handed_over_needs_no_proof_but_its_decision_as_o
 def test_a_quarantine_waits_until_nothing_has_to_be_fetched_any_more_and_not_for_the_rest() -> None:
     early = "2026-12-22T10:00:00Z"
     assert "retrieval" in SCENE.closed("quarantine", now=early)["G6"]
-    nothing = {"escrow": None, "activity": None, "resting": None}
-    assert SCENE.closed("quarantine", **nothing) == {}
+    assert SCENE.closed("quarantine", escrow=None, resting=None) == {}
+
+
+def test_a_quarantine_wants_the_source_silent_since_what_it_does_hides_what_was_before() -> None:
+    assert SCENE.closed("quarantine", activity=None).keys() == {"G5"}
 
 
 def test_vanished_tells_what_no_record_explains() -> None:

@@ -1,0 +1,259 @@
+# Copyright (c) 2026 the cloudexit.flexible_engine contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tenant is retired: planned, signed, put to rest, brought back, put to rest again, deleted, certified. Two stories.
+
+The first ends with nothing left; the second has much in it that must stay, and exactly what may go does.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as estates
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate as reading
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import SourceAuth, connect
+from tests import sealed
+from tests.lab import openstack, parts
+from tests.lab import retire as tenants
+from tests.lab.openstack.config import REGION
+from tests.lab.operator import Operator, Played
+from tests.retiring import ERASED, Desk, ago
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("without_guests")]
+
+TERMS = {
+    "controller": "Acme SA",
+    "processor": "Orange Business",
+    "contract": "FE-2019-0042",
+    "basis": "GDPR art. 28(3)(g)",
+    "choice": "erase",
+    "executed_by": "Jean Martin",
+    "verified_by": "Marie Duval",
+    "notice_sent": ago(59),
+}
+
+
+class Retiring:
+    """An operator's folder with the papers of a tenant, and one entry of clouds.yaml for each of its users."""
+
+    def __init__(self, operator: Operator, tenant: tenants.Tenant) -> None:
+        self.operator = operator
+        self.tenant = tenant
+        self.desk = Desk(operator.folder, tenant.name, tenant.project_id)
+        self.clouds = operator.folder / "clouds.yaml"
+        entries = yaml.safe_load(Path(operator.env["OS_CLIENT_CONFIG_FILE"]).read_text())
+        for user in tenants.USERS:
+            entries["clouds"][f"{tenant.name}-{user}"] = {"auth": tenant.auth(user), "region_name": REGION}
+        self.clouds.write_text(yaml.safe_dump(entries))
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The variables of the role."""
+        key = self.desk.people.key(sealed.LEDGER)
+        return {
+            **self.desk.variables(),
+            "decommission_cloud": f"{self.tenant.name}-operator",
+            "decommission_quarantine_cloud": f"{self.tenant.name}-purge",
+            "decommission_purge_cloud": f"{self.tenant.name}-purge",
+            "decommission_signing_key": str(key),
+            "decommission_terms": TERMS,
+            "decommission_state_dir": str(self.operator.state),
+        }
+
+    def run(self, *arguments: str, extra: Mapping[str, Any] | None = None) -> Played:
+        """The playbook, as an operator types it."""
+        env = {"OS_CLIENT_CONFIG_FILE": str(self.clouds)}
+        return self.operator.run("decommission", *arguments, extra={**self.variables, **(extra or {})}, env=env)
+
+    def step(self, tag: str, *arguments: str, extra: Mapping[str, Any] | None = None) -> Played:
+        """One step of it."""
+        return self.run("--tags", tag, *arguments, extra=extra)
+
+    def estate(self) -> estates.Estate:
+        """The tenant as it is."""
+        with connect(SourceAuth(auth=self.tenant.auth("operator"), region_name=REGION)) as cloud:
+            return reading.read(cloud).estate
+
+    def writes(self, since: float) -> dict[str, Any]:
+        """What OpenStack was asked to change since a moment."""
+        return openstack.calls(self.operator.instance, since).writes_by_service()
+
+    def plan(self) -> dict[str, Any]:
+        """The retirement plan."""
+        found: dict[str, Any] = json.loads(self.desk.path.read_text())
+        return found
+
+
+def keys_of(estate: estates.Estate) -> set[str]:
+    """All objects of an estate, as kind/id."""
+    return {f"{kind}/{obj.id}" for kind in estate.counts() for obj in estate.of(kind)}
+
+
+def audit(folder: Path, somewhere: Path, certificate: Path) -> subprocess.CompletedProcess[str]:
+    """An auditor verifies the evidence elsewhere, with nothing of ours installed."""
+    shutil.copytree(folder, somewhere)
+    stock = somewhere / "bin"
+    stock.mkdir()
+    for tool in ("sh", "sed", "awk", "sort", "cmp", "cut", "tr", "grep", "cat", "head", "tail", "wc", "rm", "mkdir"):
+        (stock / tool).symlink_to(str(shutil.which(tool)))
+    for tool in ("openssl", "ssh-keygen", "mktemp", "basename", "dirname", "uniq", "expr", "test", "printf", "env"):
+        found = shutil.which(tool)
+        if found:
+            (stock / tool).symlink_to(found)
+    script = somewhere / "certificates" / "verify.sh"
+    if not script.exists():
+        (script,) = somewhere.glob("**/verify.sh")
+    return subprocess.run(
+        ["sh", str(script)],
+        cwd=script.parent,
+        env={"PATH": str(stock), "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_tenant_is_erased_and_nothing_is_left(operator: Operator, tmp_path: Path) -> None:
+    parts.restore(operator.instance)
+    tenant = tenants.make(operator.instance, f"gone-{int(time.time())}", servers=2)
+    story = Retiring(operator, tenant)
+    decided = {kind: {ident: ERASED for ident in tenant.ids.get(kind, [])} for kind in ("secrets", "images")}
+    kinds = dict.fromkeys(("snapshots", "containers"), ERASED)
+    story.desk.write(objects=decided, kinds=kinds)
+    before = story.estate()
+
+    # the plan only reads, and comes out the same again
+    began = time.time()
+    story.run().ok()
+    again = story.run().ok()
+    assert again.changed == 0 and story.writes(began) == {}
+    plan = story.plan()
+    going = {f"{item['ref']['kind']}/{item['ref']['id']}" for item in plan["items"]}
+    ours = {f"{kind}/{ident}" for kind, idents in tenant.ids.items() for ident in idents}
+    assert ours - going <= {key for key in ours if key.startswith("key_pairs/")}
+
+    # nobody signed: nothing happens
+    assert "is not sealed" in story.step("quarantine").output
+    story.desk.sign()
+    assert story.step("purge").code != 0
+    assert story.writes(began) == {}
+
+    # to rest, exactly back, and to rest again
+    story.step("quarantine").ok()
+    resting = story.estate()
+    assert {server.status for server in resting.servers} == {"SHUTOFF"} and all(s.locked for s in resting.servers)
+    assert story.step("quarantine").ok().changed == 0
+    story.step("undo").ok()
+    assert estates.dump(story.estate()) == estates.dump(before)
+    assert story.step("undo").ok().changed == 0
+    story.step("quarantine").ok()
+
+    # the stop file stops it before the first call; without it everything goes, keys in a run of their own
+    (story.desk.evidence / "STOP").write_text("somebody asked")
+    began = time.time()
+    assert "somebody asked" in story.step("purge").output and story.writes(began) == {}
+    (story.desk.evidence / "STOP").unlink()
+    story.step("purge").ok()
+    story.step("purge").ok()
+    began = time.time()
+    assert story.step("purge").ok().changed == 0 and story.writes(began) == {}
+    left = keys_of(story.estate())
+    assert not left & going
+
+    # a certificate that anybody can verify
+    story.step("certificate").ok()
+    assert story.step("certificate").ok().changed == 0
+    (certificate,) = (story.desk.evidence / "certificates").glob("*erasure*.json")
+    done = audit(story.desk.evidence, tmp_path / "auditor", certificate)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ledger = tmp_path / "auditor" / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"outcome":"absent"', b'"outcome":"absemt"', 1))
+    shutil.rmtree(tmp_path / "auditor" / "bin")
+    done = audit(tmp_path / "auditor", tmp_path / "again", certificate)
+    assert done.returncode != 0
+
+
+def test_of_a_mixed_tenant_exactly_what_may_go_goes(mover: Operator, tmp_path: Path) -> None:
+    """One workload moved and is accepted; all others did not, one volume is held, an image is shared."""
+    operator = mover
+    host = operator.host("app-1")
+    operator.migrate("--limit", host).ok()
+    story = Retiring(operator, tenants.project(operator.instance, "acme"))
+    moved = operator.plan()["workloads"][host]
+    plan = ("-i", str(operator.plan_file))
+    extra: dict[str, Any] = {"decommission_plan": operator.plan_file.name}
+    story.desk.write(
+        decision={"choice": "other_provider", "by": "Alice Durand", "mandate": "CIO", "at": ago(60)},
+        acceptances={host: {"by": "Alice Durand", "at": ago(1)}},
+        escrow={"store": "file", "recipients": ["customer.pem"]},
+    )
+
+    # what moved is read again on both sides, and kept in the escrow; neither leaves anything behind at the source
+    before = keys_of(story.estate())
+    people = {}
+    for name in ("customer", "operator"):
+        key, certificate = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
+        wanted = [
+            "-x509",
+            "-nodes",
+            "-subj",
+            f"/CN={name}",
+            "-days",
+            "2",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ]
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        subprocess.run(["openssl", "req", *wanted, *kind], check=True, capture_output=True)
+        people[name] = (certificate.read_text(), key.read_text())
+    extra["decommission_escrow"] = {
+        "store": str(tmp_path / "escrow"),
+        "recipients": [people["customer"][0], people["operator"][0]],
+        "key": people["operator"][1],
+    }
+    for tag in ("verify", "escrow"):
+        story.step(tag, *plan, "--limit", f"{host},localhost", extra=extra).ok()
+        assert story.step(tag, *plan, "--limit", f"{host},localhost", extra=extra).ok().changed == 0
+    assert keys_of(story.estate()) == before
+    assert people["operator"][1] not in (story.desk.evidence / "ledger.jsonl").read_text()
+
+    # what may go is what moved, and what nothing that stays needs
+    story.run(*plan, extra=extra).ok()
+    made = story.plan()
+    going = {f"{item['ref']['kind']}/{item['ref']['id']}": item for item in made["items"]}
+    server = f"servers/{moved['source']['id']}"
+    volumes = {f"volumes/{disk['volume']}" for disk in moved["disks"]}
+    assert {server, *volumes} <= set(going)
+    assert {key for key in going if key.startswith(("servers/", "volumes/"))} == {server, *volumes}
+    assert {item["choice"] for item in going.values()} <= {"moved", "residue"}
+    reasons = {kept["reason"] for kept in made["kept"]}
+    assert {"not_migrated", "needed", "foreign", "undecided", "protected"} <= reasons
+
+    # a hold that comes after the signatures closes the gate
+    story.desk.sign()
+    story.desk.write(holds=[{"objects": [sorted(volumes)[0]], "why": "an investigation", "by": "Legal"}])
+    began = time.time()
+    assert "an investigation" in story.step("quarantine", *plan, extra=extra).output
+    assert story.writes(began) == {}
+    story.desk.write(holds=[])
+
+    story.step("quarantine", *plan, extra=extra).ok()
+    # the purge wants it read again on the day; a signature was enough for the rest
+    story.step("purge", *plan, extra=extra).ok()
+    after = keys_of(story.estate())
+    gone = before - after
+    assert gone <= set(going), "something went that was not in the plan"
+    assert not after & set(going), "something of the plan is still there"
+    assert story.step("purge", *plan, extra=extra).ok().changed == 0

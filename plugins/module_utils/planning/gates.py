@@ -184,14 +184,28 @@ def vanished(before: estates.Estate, now: estates.Estate, recorded: Collection[s
     Empty is not absent: a list that came back shorter than it was is a fault of the reading until the ledger says
     otherwise. recorded: what the ledger says is gone.
     """
+    return _unexplained(_keys(before) - _keys(now), recorded)
+
+
+def changes(plan: Retirement, now: estates.Estate, recorded: Collection[str]) -> tuple[list[str], list[str]]:
+    """What vanished since a plan was made without a record, and what appeared since; kind/id, sorted."""
+    planned = {item.ref.key for item in plan.items}
+    planned |= {f"{kept.kind}/{kept.id}" for kept in plan.kept if kept.reason != "not_an_object"}
+    there = _keys(now)
+    return _unexplained(planned - there, recorded), sorted(there - planned)
+
+
+def _keys(estate: estates.Estate) -> set[str]:
+    """The objects of an estate; what is no object comes and goes with one, or by itself."""
+    nothing = stages.not_an_object(estate)
+    return {
+        f"{kind}/{entry.id}" for kind in kinds.KINDS for entry in estate.of(kind) if (kind, entry.id) not in nothing
+    }
+
+
+def _unexplained(gone: Collection[str], recorded: Collection[str]) -> list[str]:
     known = frozenset(recorded)
-    gone = []
-    for kind in kinds.KINDS:
-        there = {entry.id for entry in now.of(kind)}
-        gone += [f"{kind}/{entry.id}" for entry in before.of(kind) if entry.id not in there]
-    ids = {key.partition("/")[2] for key in known}
-    # two kinds may show one object; it went under one of the names
-    return sorted(key for key in gone if key not in known and key.partition("/")[2] not in ids)
+    return sorted(key for key in gone if not stages.faces([key]) & known)
 
 
 def undecided(plan: plans.Plan | None) -> list[str]:

@@ -245,12 +245,24 @@ def test_a_quarantine_wants_the_source_silent_since_what_it_does_hides_what_was_
 
 
 def test_vanished_tells_what_no_record_explains() -> None:
-    before = r.estate(resources={"vpcs": [r.res("x")], "routers": [r.res("x")], "keys": [r.res("k")]})
-    now = r.estate(volumes=[])
-    assert gates.vanished(before, now, []) == ["keys/k", "routers/x", "volumes/v1", "volumes/v2", "vpcs/x"]
-    # one object with two names went under one of them
-    assert gates.vanished(before, now, ["routers/x", "volumes/v1"]) == ["keys/k", "volumes/v2"]
+    rest = {"vpcs": [r.res("x"), r.res("y")], "routers": [r.res("x")], "keys": [r.res("k")], "metrics": [r.res("m")]}
+    before, now = r.estate(resources=rest), r.estate(volumes=[])
+    assert gates.vanished(before, now, []) == ["keys/k", "routers/x", "volumes/v1", "volumes/v2", "vpcs/y"]
+    # one kind's record explains another's only where both show one object
+    assert gates.vanished(before, now, ["routers/x", "routers/y", "snapshots/k", "volumes/v1"]) == [
+        "keys/k",
+        "volumes/v2",
+    ]
     assert gates.vanished(now, before, []) == []
+
+
+def test_changes_since_a_plan_are_what_vanished_without_a_record_and_what_is_new() -> None:
+    plan = r.case().draft()
+    now = r.estate(volumes=[], security_groups=[], resources={"keys": [r.res("new")], "metrics": [r.res("m")]})
+    vanished = ["security_groups/g0", "security_groups/g1", "volumes/v1", "volumes/v2"]
+    assert gates.changes(plan, now, []) == (vanished, ["keys/new"])
+    assert gates.changes(plan, now, ["volumes/v1", "volumes/v2"]) == (vanished[:2], ["keys/new"])
+    assert gates.changes(plan, r.estate(), []) == ([], [])
 
 
 def test_undecided_tells_open_questions() -> None:

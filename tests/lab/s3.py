@@ -32,7 +32,7 @@ class Server:
 
 
 def binary(cache: Path) -> Path:
-    """The binary, built when it is missing. Takes a minute or two the first time."""
+    """The binary, built when it is missing. Takes some minutes the first time."""
     target = cache / f"versitygw-{VERSION}" / "versitygw"
     if target.exists():
         return target
@@ -53,7 +53,9 @@ def binary(cache: Path) -> Path:
             done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"building versitygw failed:\n{done.stderr[-4000:]}")
-            (target.parent / "part" / "versitygw").replace(target)
+            made = target.parent / "part" / "versitygw"
+            made.replace(target)
+            made.parent.rmdir()
     return target
 
 

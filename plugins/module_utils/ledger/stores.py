@@ -45,23 +45,18 @@ class Store(Protocol):
     @property
     def name(self) -> str:
         """What it is called in messages."""
-        ...
 
     def put(self, key: str, data: bytes) -> None:
         """Keep it. Raises CloudExitError."""
-        ...
 
     def get(self, key: str) -> bytes:
         """The object. Raises NotFound when there is none for certain, CloudExitError."""
-        ...
 
     def keys(self, prefix: str) -> list[str]:
         """Keys that begin so, sorted. Raises CloudExitError."""
-        ...
 
     def remove(self, key: str) -> None:
         """Remove it, if it is there. Raises CloudExitError."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ ORDER = (
 
 @pytest.fixture(scope="module")
 def tenant(lab: Lab) -> tenants.Tenant:
-    return tenants.make(lab.instance, f"retire-{int(time.time())}", servers=3)
+    return tenants.make(lab.instance, f"retire-{int(time.time())}", servers=2)
 
 
 def cloud_of(tenant: tenants.Tenant, user: str = "operator") -> Any:
@@ -55,8 +55,8 @@ def objects(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
 
 
 def readable(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
-    """What Keystone's role `reader` may read: Swift and Barbican do not know it."""
-    return ((kind, ident) for kind, ident in objects(tenant) if kind not in ("containers", "secrets"))
+    """One of each kind that Keystone's role `reader` may read: Swift and Barbican do not know it."""
+    return ((kind, idents[0]) for kind, idents in tenant.ids.items() if kind not in ("containers", "secrets"))
 
 
 def delete(retiree: Retiree, ref: Reference) -> None:
@@ -165,7 +165,7 @@ def test_a_quarantine_is_undone_exactly(tenant: tenants.Tenant) -> None:
     with cloud_of(tenant) as cloud:
         retiree = Retiree(cloud)
         done: set[str] = set()
-        for kind, ident in objects(tenant):
+        for kind, ident in [(kind, ident) for kind, idents in tenant.ids.items() for ident in idents[:2]]:
             ref = reference(retiree, kind, ident)
             obj = retiree.read(ref)
             assert obj is not None

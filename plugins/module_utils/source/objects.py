@@ -115,6 +115,10 @@ class Objects:
         self.own(ref, raw)
         return raw
 
+    def forget(self) -> None:
+        """Something is about to be changed: what was read before tells nothing any more."""
+        self._latest = None
+
     def raw(self, ref: Reference) -> dict[str, Any] | None:
         """The object as its service answers it, tidied as a row of its list is; None where it is certainly absent."""
         self.own_place(ref)
@@ -125,8 +129,8 @@ class Objects:
         return found
 
     def _single(self, ref: Reference, row: Deletion) -> dict[str, Any] | None:
-        listing, parent = LISTINGS[ref.kind][0], ""
-        if listing.per:
+        listing, parent = LISTINGS[ref.kind][0], self._parent_of.get(ref.key, "")
+        if listing.per and not parent:
             listed = self._listed(ref, row)
             if listed is None:
                 return None
@@ -154,7 +158,7 @@ class Objects:
         found = dig(body, row.key) if row.key else body
         if not isinstance(found, dict):
             raise CloudExitError(what, cause="the answer holds no object", retryable=True)
-        if parent:
+        if listing.per:
             found = {**found, "_parent": parent}
         tidied = listing.convert(dict(found)) if listing.convert else found
         if tidied is None or pages.identity(listing, found, tidied) != ref.id:
@@ -195,12 +199,12 @@ class Objects:
         for listing in LISTINGS[ref.kind]:
             narrow = replace(listing, params={**listing.params, row.by_id: ref.id}) if row.by_id else listing
             if listing.kind == "buckets":
-                found = stores.buckets(self.cloud, reader, listing)
+                found = stores.buckets(self.cloud, reader, listing, ref.id)
             elif listing.per and "?" in listing.path and ref.key in self._parent_of:
                 # what outlives its parent is listed although the parent is not
                 found = reader.list(listing, self._parent_of[ref.key])
             elif listing.per:
-                found = reader.of_parents(listing, self._parents(reader, listing))
+                found = reader.of_parents(listing, self._parents(reader, listing, self._parent_of.get(ref.key, "")))
             else:
                 found = reader.list(narrow)
             if together is None:
@@ -209,7 +213,8 @@ class Objects:
                 together.add(found)
         return self._complete(ref, together or Rows(absent=True))
 
-    def _parents(self, reader: pages.Reader, listing: Listing) -> Rows:
+    def _parents(self, reader: pages.Reader, listing: Listing, known: str) -> Rows:
+        """What may hold it: the one that is known to, or all. One that is gone holds nothing."""
         together: Rows | None = None
         for above in LISTINGS[listing.per]:
             found = reader.list(above)
@@ -217,7 +222,25 @@ class Objects:
                 together = found
             else:
                 together.add(found)
+        if together is not None and known:
+            together.rows = {ident: row for ident, row in together.rows.items() if ident == known}
         return together or Rows(absent=True)
+
+    def below(self, ref: Reference, raw: Mapping[str, Any], path: str, key: str, id_field: str) -> list[dict[str, Any]]:
+        """The rows of a list of what hangs on one object, whole; raises where it cannot be read."""
+        what, names = f"Read what is below {label(ref)}", names_of(ref, raw)
+        service = LISTINGS[ref.kind][0].service
+        if id_field == "physical_resource_id":  # Heat gives them all at once, and some without an id
+            answer = self.ask(service, "GET", path, what, names)
+            found = dig(json_of(answer), key)
+            if int(answer.status_code) != 200 or not isinstance(found, list):
+                raise bad_answer(answer, what)
+            return deletions.rows_of(found)
+        placed = _PLACE.sub(lambda place: _placed(place[1], names, self.cloud.project_id), path)
+        rows = self._reader().list(Listing(ref.kind, service, placed, key, id_field=id_field))
+        if rows.reason or rows.absent:
+            raise Unreachable(what, cause=rows.reason or "the cloud shows no such service", retryable=True)
+        return list(rows.rows.values())
 
     @staticmethod
     def _complete(ref: Reference, rows: Rows) -> Rows:

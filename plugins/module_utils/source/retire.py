@@ -188,6 +188,7 @@ class Retiree:
         Raises CloudExitError: `retryable` where the same call is to be made again later. After Unreachable or Timeout
         nobody knows whether it was made: read.
         """
+        self._objects.forget()
         row = self._objects.row(ref)
         raw = self._objects.raw(ref)
         if raw is None:
@@ -228,7 +229,7 @@ class Retiree:
         status = int(answer.status_code)
         request_id = request_id_of(answer)
         if status in row.gone or status == 404:
-            if made.method == "DELETE" and self._settled(ref, step, last):
+            if self._settled(ref, step, last):
                 return Answer(status=status, request_id=request_id, note="it was absent already")
             raise bad_answer(answer, what)
         if status >= 400:
@@ -322,9 +323,7 @@ class Retiree:
         raw: Mapping[str, Any],
     ) -> Iterator[str]:
         """Ids in a list of the service, or in the object itself."""
-        found: Any = dig(dict(raw), key)
-        if path:
-            found = dig(self._pages(LISTINGS[ref.kind][0].service, path, key, label(ref), names_of(ref, raw)), "rows")
+        found: Any = self._objects.below(ref, raw, path, key, id_field) if path else dig(dict(raw), key)
         if isinstance(found, str) and found:
             yield found
         for entry in found if isinstance(found, list) else []:
@@ -332,17 +331,6 @@ class Retiree:
                 yield entry
             elif isinstance(entry, dict) and (where is None or where(entry)):
                 yield from _ids(entry, id_field)
-
-    def _pages(self, service: str, path: str, key: str, what: str, names: Mapping[str, str]) -> dict[str, Any]:
-        """A short list, whole: what is below one object."""
-        answer = self._objects.ask(service, "GET", path, f"Read what is below {what}", names)
-        if int(answer.status_code) != 200:
-            raise bad_answer(answer, f"Read what is below {what}")
-        body = json_of(answer)
-        found = dig(body, key) if key else body
-        if not isinstance(found, list):
-            raise CloudExitError(f"Read what is below {what}", cause="the answer has no list", retryable=True)
-        return {"rows": found}
 
     # quarantine
 
@@ -352,10 +340,12 @@ class Retiree:
 
     def apply(self, ref: Reference, step: Step) -> Answer:
         """Bring about `after`. It is there already: nothing is called."""
+        self._objects.forget()
         return quarantine.bring(self._objects, ref, step, step.after)
 
     def undo(self, ref: Reference, step: Step) -> Answer:
         """Bring about `before`. It is there already: nothing is called."""
+        self._objects.forget()
         return quarantine.bring(self._objects, ref, step, step.before)
 
     def activity(self, ref: Reference, obj: object, since: str) -> list[str]:

@@ -38,11 +38,11 @@ PAGE = 1000
 """Objects in one answer of a list."""
 
 
-def buckets(cloud: Cloud, reader: pages.Reader, listing: Listing) -> pages.Rows:
-    """The buckets of the account, as a reading of the tenant has them."""
+def buckets(cloud: Cloud, reader: pages.Reader, listing: Listing, only: str) -> pages.Rows:
+    """One bucket out of the account's list, as a reading of the tenant has it."""
 
     def read_them(endpoint: Endpoint, call: pages.Caller) -> Iterable[dict[str, Any]]:
-        return storage.read(call, endpoint.url, cloud.iam, cloud.region, cloud.keys)
+        return storage.read(call, endpoint.url, cloud.iam, cloud.region, cloud.keys, only)
 
     return reader.other(listing, read_them)
 

@@ -286,7 +286,7 @@ class Server:
         if call.method == "GET":
             told = self.changes.job(path, query)
             told = self.changes.below(path) if told is None else told
-            return (200, told, headers) if told is not None else self._single(path)
+            return (200, told, headers) if told is not None else self._single(path, query)
         meant = self.changes.meant(call.method, path)
         if meant is None:
             return None
@@ -318,11 +318,15 @@ class Server:
             fresh = {key: value for key, value in row.items() if key not in ("name", "created_at", "created")}
             self.data[project][kind].append({**fresh, "name": "another", "created_at": "2026-06-01T00:00:00Z"})
 
-    def _single(self, path: str) -> Answer | None:
+    def _single(self, path: str, query: Mapping[str, str]) -> Answer | None:
         zone = path_pattern("dns", "/v2/zones/{id}/recordsets").match(path)
         if zone:
             records = [row for rows in self.data.values() for row in rows.get("dns_records", [])]
-            return 200, {"recordsets": [row for row in records if row.get("zone_id") == zone["id"]]}, {}
+            records = [row for row in records if row.get("zone_id") == zone["id"]]
+            ids, size = [row["id"] for row in records], int(query.get("limit", 20))
+            start = ids.index(query["marker"]) + 1 if query.get("marker") in ids else 0
+            more = {"next": f"{path}?marker={ids[start + size - 1]}"} if len(ids) > start + size else {}
+            return 200, {"recordsets": records[start : start + size], "links": more}, {}
         for kind, (service, where, key) in SINGLE.items():
             match = path_pattern(service, where).match(path)
             if match:

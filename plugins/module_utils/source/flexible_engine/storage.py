@@ -75,8 +75,10 @@ def bucket_url(root: str, bucket: str) -> str:
     return f"{root}/{name}" if plain else f"{split.scheme}://{name}.{split.netloc}/"
 
 
-def read(call: Caller, root: str, iam: str, region: str, keys: Keys | None = None) -> list[dict[str, Any]]:
-    """The buckets behind `root`; with temporary keys from `iam` where none are given.
+def read(
+    call: Caller, root: str, iam: str, region: str, keys: Keys | None = None, only: str = ""
+) -> list[dict[str, Any]]:
+    """The buckets behind `root`, or one of them; with temporary keys from `iam` where none are given.
 
     call(method, url, **options) makes one call on a keystoneauth session.
     """
@@ -87,7 +89,7 @@ def read(call: Caller, root: str, iam: str, region: str, keys: Keys | None = Non
         # signed already: neither a token nor another signature
         return call("GET", url, headers=dict(headers), authenticated=False, requests_auth=as_it_is)
 
-    return rows(Store(root, region or "region", keys, send))
+    return rows(Store(root, region or "region", keys, send), only=only)
 
 
 def as_it_is(request: Any) -> Any:
@@ -115,8 +117,12 @@ def temporary_keys(request: Callable[[str, Any], Any], iam: str) -> Keys:
         raise CloudExitError(what, cause="the answer has no credential") from exc
 
 
-def rows(store: Store, on_progress: Callable[[int], None] = lambda _count: None) -> list[dict[str, Any]]:
-    """The account's buckets as raw rows; what a bucket does not tell is missing in its row, and `not_read` names it.
+def rows(
+    store: Store, on_progress: Callable[[int], None] = lambda _count: None, only: str = ""
+) -> list[dict[str, Any]]:
+    """The account's buckets as raw rows, or the one that is named.
+
+    What a bucket does not tell is missing in its row, and `not_read` names it.
 
     Raises where the list itself cannot be read.
     """
@@ -126,7 +132,7 @@ def rows(store: Store, on_progress: Callable[[int], None] = lambda _count: None)
         raise CloudExitError("Cannot read the list of buckets", cause="the answer is no list of buckets")
     names = [(child(entry, "Name"), child(entry, "CreationDate")) for entry in every(said, "Bucket")]
     for name, created in sorted(names):
-        if name:
+        if name and only in ("", name):
             found.append(_bucket(store, name, created))
             on_progress(len(found))
     return found

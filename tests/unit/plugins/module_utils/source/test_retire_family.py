@@ -186,6 +186,17 @@ def test_a_bucket_is_emptied_of_versions_markers_and_uploads(tenants: Tenants, c
     assert retiree.call(ref, "delete").status == 204 and retiree.read(ref) is None
 
 
+def test_what_goes_along_is_listed_whole(tenants: Tenants, cloud: Cloud) -> None:
+    data = tenants.server.data[cloud.project_id]
+    zone = data["dns_zones"][0]["id"]
+    data["dns_records"] += [
+        {**data["dns_records"][0], "id": f"r{n}", "name": f"{n}.shop.example."} for n in range(1200)
+    ]
+    kept = {"name": "shop.example.", "zone_name": "shop.example.", "zone_id": zone}
+    data["dns_records"] += [{"id": "soa", "type": "SOA", **kept}, {"id": "ns", "type": "NS", **kept}]
+    assert len(retiree_of(cloud, []).takes(reference(cloud, "dns_zones", zone), None)) == 1201
+
+
 @pytest.mark.parametrize("kind", ["vaults", "cce_clusters", "cce_nodes", "elb_pools", "dns_zones"])
 def test_what_goes_along_must_be_in_the_plan(tenants: Tenants, cloud: Cloud, kind: str) -> None:
     found = all_objects(cloud)[kind][0]

@@ -30,6 +30,8 @@ _OWN_MARKS = f"{marks.PREFIX}_"
 _BY_ATTACHING = frozenset({"attached_mode", "readonly"})
 
 _DEFAULT_GROUPS = frozenset({"default", "sys-default"})
+_MADE_OF = ("instance_uuid", "instance_id", "volume_id", "snapshot_id", "backup_id", "__backup_id", "base_image_ref")
+"""Properties of images that tell that they are copies (Nova's createImage, Cinder's upload, Image Management)."""
 _OWNERS = ("project_id", "tenant_id")
 _WHOLE_ACCOUNT = frozenset({"buckets", "image_repositories"})
 _ALWAYS_ASKED = frozenset({"keys", "secrets"}) | _WHOLE_ACCOUNT
@@ -375,7 +377,7 @@ class _Drafter:
             return self._of_workload(key, host)
         choice = policy.kinds.get(kind)
         if choice is not None:
-            if kind in closure.COPIES and not self.links.made_of.get(key, frozenset()) & self.objects.keys():
+            if self._orphan(key, kind, obj):
                 return _Stay("undecided", "it may be the last copy of what it was made of: decide it by itself")
             return self._by_choice(key, choice, key)
         if not row.data:
@@ -384,6 +386,12 @@ class _Drafter:
         if decision.choice == "erase" and kind not in _ALWAYS_ASKED:
             return _Go("erased", f"{decision.by} decided on {decision.at} that everything is erased")
         return _Stay("undecided", "it holds data, and nobody decided what becomes of it")
+
+    def _orphan(self, key: str, kind: str, obj: Any) -> bool:
+        """Whether it is a copy of something that is not there any more. An image may be nobody's copy."""
+        if kind not in closure.COPIES or self.links.made_of.get(key, frozenset()) & self.objects.keys():
+            return False
+        return kind not in ("images", "private_images") or any(obj.properties.get(word) for word in _MADE_OF)
 
     def _own(self, key: str, own: marks.Marks) -> _Go | _Stay:
         """What a migration made for itself goes with what it was made for, and not before."""

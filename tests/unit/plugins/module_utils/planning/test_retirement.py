@@ -193,6 +193,16 @@ def test_the_last_copy_is_never_chosen_with_its_kind() -> None:
     assert "volume_backups/b1 stays" in by_itself.draft().item("volumes/v1").restorable  # type: ignore[union-attr]
 
 
+def test_an_image_is_a_copy_only_where_it_says_so() -> None:
+    images = [
+        model.Image(id="up", owner="p"),
+        model.Image(id="of", owner="p", properties={"instance_uuid": "s1"}),
+        model.Image(id="lost", owner="p", properties={"instance_uuid": "s9"}),
+    ]
+    fates = r.case(images=images, kinds={"images": r.ERASED}).fates()
+    assert (fates["images/up"], fates["images/of"], fates["images/lost"]) == ("erased", "erased", "undecided")
+
+
 def test_a_tenant_that_is_only_erased_keeps_what_belongs_to_the_whole_account_and_its_keys() -> None:
     resources = {kind: [r.res("x")] for kind in ("buckets", "keys", "secrets", "rds_instances", "image_repositories")}
     case = r.case(

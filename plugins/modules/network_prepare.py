@@ -12,8 +12,9 @@ version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
 description:
-  - Translates the networks, security groups, floating addresses, NAT gateways and routes of a tenant, as its estate has
-    them, for the edge gateway that the plan names, and makes them there (see C(docs/firewall.md)).
+  - Translates the networks with their DHCP, security groups, load balancers, floating addresses, NAT gateways and
+    routes of a tenant, as its estate has them, for the edge gateway that the plan names, and makes them there (see
+    C(docs/firewall.md) and C(docs/cloud-avenue-network.md)).
   - Before the first change it is decided for all packets whether the same flows would pass as at the source, rules of
     others at the target among them; after the last, whether they do in what was read back. Where not, it fails with a
     packet and the rules of both sides that decide on it.

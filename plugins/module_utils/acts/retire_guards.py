@@ -457,24 +457,26 @@ def _rested(seen: Mapping[str, Any], now: Mapping[str, Any], rested: Mapping[str
         pairs = _pairs(step.before, step.after)
         # what is empty is not in the facts
         made = {key: _follow(made.get(key, ""), now.get(key), pairs) for key in {*made, *now}}
-    return {key: value for key, value in made.items() if value != ""}
+    return {key: value for key, value in made.items() if value not in ("", None)}
 
 
 def _pairs(before: Any, after: Any) -> list[tuple[Any, Any]]:
     """What a step changes, value by value. A switch counts only where it was switched off."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return [pair for key in before if key in after for pair in _pairs(before[key], after[key])]
-    plain = isinstance(before, (str, int, float)) and isinstance(after, (str, int, float))
-    return [(before, after)] if plain and before != after and not (before is False or after is True) else []
+    on = before is False or after is True
+    return [] if on or before == after else [(before, after)]
 
 
 def _follow(value: Any, now: Any, pairs: Sequence[tuple[Any, Any]]) -> Any:
     """A planned value with each change of a step that is there now."""
+    if any(type(value) is type(old) and value == old and (now or None) == (new or None) for old, new in pairs):
+        return now
     if isinstance(value, Mapping) and isinstance(now, Mapping):
         return {key: _follow(entry, now.get(key), pairs) for key, entry in value.items()}
     if isinstance(value, list) and isinstance(now, list) and len(value) == len(now):
         return [_follow(old, new, pairs) for old, new in zip(value, now, strict=True)]
-    return now if any(type(value) is type(old) and (value, now) == (old, new) for old, new in pairs) else value
+    return value
 
 
 def _cap(scene: Scene, name: str, spent: Collection[str], most: int, span: str) -> None:

@@ -13,13 +13,17 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Retirement
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import retirement, stages
 
-Why = Literal["planned", "kept", "new", "unread"]
+Why = Literal["planned", "going", "kept", "new", "unread"]
+GOING = {"keys": ("4",), "stacks": ("DELETE_COMPLETE",), "rts_stacks": ("DELETE_COMPLETE",)}
+"""States in which a service still shows an object whose deletion is decided: a key goes after some days."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """Something that is still there. why: planned (it should be gone), kept (as the plan says), new (the plan does not
-    know it), unread (a kind, or a service, that could not be read; id is empty). bills: whether it costs money; not
+    """Something that is still there.
+
+    why: planned (it should be gone), going (the service deletes it later), kept (as the plan says), new (the plan does
+    not know it), unread (a kind, or a service, that could not be read; id is empty). bills: whether it costs money; not
     knowing counts.
     """
 
@@ -53,6 +57,8 @@ def left(plan: Retirement, estate: estates.Estate) -> list[Left]:
                 continue
             why: Why = "planned" if key in planned else "kept" if key in kept else "new"
             detail = f"{kept[key].reason} {kept[key].detail}".strip() if why == "kept" else ""
+            if why == "planned" and getattr(obj, "status", "") in GOING.get(kind, ()):
+                why, detail = "going", "its service deletes it later; until then that can be cancelled"
             name = retirement.name(kind, obj)
             found.append(Left(kind=kind, id=obj.id, name=name, why=why, detail=detail, bills=bills))
     return found

@@ -45,6 +45,8 @@ def test_what_is_left_is_told_with_what_bills() -> None:
         ("ports", "p-new", "new", False),
     ]
     assert found[1].detail == "undecided"
+    going = leftover.left(plan, estate(keys=[es.Resource("k1", status="4")]))
+    assert [(one.id, one.why) for one in going] == [("k1", "going")] and leftover.finished(going)
     assert not leftover.finished(found)
     assert leftover.finished(found[1:])
 

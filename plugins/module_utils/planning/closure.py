@@ -293,10 +293,27 @@ class _Reader:
                     self._serves[key] |= {other for _subnet, other in near}
 
     def _managed(self) -> None:
-        """Automatic backups go with their database, hidden snapshots with their backup, bandwidths with an address."""
+        """What a service deletes with something else, or only with it.
+
+        Automatic backups with their database, all backups of one checkpoint together, hidden snapshots with their
+        backup, subnets with their network, bandwidths with an address.
+        """
         for entry in self._estate.of("rds_backups"):
-            if str(entry.properties.get("type", "auto")) != "manual":
-                self._takes[f"rds_instances/{entry.parent}"].add(self._key("rds_backups", entry))
+            database = f"rds_instances/{entry.parent}"
+            if str(entry.properties.get("type", "auto")) != "manual" and database in self._objects:
+                key = self._key("rds_backups", entry)
+                self._takes[database].add(key)
+                self._uses[database].add(key)  # it has no other end than its database's
+        together: dict[str, set[str]] = defaultdict(set)
+        for entry in self._estate.of("server_backups"):
+            if entry.parent:
+                together[entry.parent].add(self._key("server_backups", entry))
+        for siblings in together.values():
+            for key in siblings:
+                self._takes[key] |= siblings - {key}
+        for subnet in self._estate.subnets:
+            if f"networks/{subnet.network_id}" in self._objects:
+                self._takes[f"networks/{subnet.network_id}"].add(f"subnets/{subnet.id}")
         for kind in ("backups", "volume_backups"):
             for entry in self._estate.of(kind):
                 key = self._key(kind, entry)

@@ -185,6 +185,17 @@ def test_databases_take_their_automatic_backups_and_leave_the_others() -> None:
     found = estate(rds_instances=[res("db")], rds_backups=backups)
     assert takes(found, "rds_instances/db") == {"rds_backups/a"}
     assert closure.closure(found, "rds_instances/db").users == ()
+    # an automatic one cannot go alone
+    assert closure.closure(found, "rds_backups/a").users == ("rds_instances/db",)
+    assert closure.closure(found, "rds_backups/m").users == ()
+    assert closure.order(["rds_backups/a", "rds_instances/db"], closure.links(found))[0][0] == "rds_instances/db"
+
+
+def test_backups_of_one_checkpoint_go_together_and_subnets_with_their_network() -> None:
+    found = estate(server_backups=[res("a", "c1"), res("b", "c1"), res("c", "c2"), res("d")], **NET)
+    assert takes(found, "server_backups/a") == {"server_backups/b"}
+    assert takes(found, "server_backups/c") == takes(found, "server_backups/d") == set()
+    assert takes(found, "networks/n1") == {"subnets/u1"}
 
 
 def test_what_a_stack_takes_is_never_guessed() -> None:

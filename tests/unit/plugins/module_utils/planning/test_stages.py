@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import estate as model
@@ -86,3 +88,10 @@ def test_what_shows_another_object_is_no_object_of_its_own_and_stands_for_itself
         ("ports", "router"),
     }
     assert found["vpc_subnets", "n1"] == "the same as networks/n1"
+
+
+def test_the_manual_has_every_stage_with_its_kinds() -> None:
+    page = (Path(__file__).resolve().parents[5] / "docs" / "decommission.md").read_text(encoding="utf-8")
+    for number, stage in enumerate(STAGES, 1):
+        names = ", ".join(f"`{kind}`" for kind in stages.BY_TURN if stages.ROWS[kind].stage == stage)
+        assert f"| {number} | {stage} | {names} |" in page

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ledger_head
-short_description: Publish how far a ledger is, signed, and copy the evidence to stores
+short_description: Publish how far a ledger is, signed, and copy the evidence to a store
 version_added: 1.0.0
 author:
   - the cloudexit.flexible_engine contributors (@cloudexit)
@@ -15,7 +15,7 @@ description:
   - Writes a I(head) into C(heads/) of the evidence directory, a statement of the number and the hash of the ledger's
     last record, signs it with the ledger's key, and has it time-stamped if a time-stamping authority is given. From
     then on nobody can shorten or rewrite the ledger unnoticed.
-  - Then puts what is new of the evidence into each store, reads it back and compares it. A ledger goes into a store
+  - Then puts what is new of the evidence into the store, reads it back and compares it. A ledger goes there
     only if it goes on from the copy that is there; heads, certificates and sealed plans are never replaced.
   - Nothing is signed when the ledger is not sound, or does not hold the heads that were published before.
   - A head that was published already is not published again.
@@ -23,64 +23,50 @@ extends_documentation_fragment:
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.ledger_signing
 requirements:
-  - boto3, for stores in S3
+  - boto3 >= 1.36, < 2 for a bucket
 options:
   evidence:
     description:
       - The evidence directory, with the ledger in C(ledger.jsonl).
     type: path
     required: true
-  stores:
+  store:
     description:
-      - Where the evidence is copied to. Each has either a O(stores[].directory) or a O(stores[].bucket).
-    type: list
-    elements: dict
-    default: []
+      - Where the evidence is copied to. Left out, it is not copied.
+    type: dict
     suboptions:
-      directory:
+      place:
         description:
-          - A directory, made when missing.
-        type: path
-      bucket:
-        description:
-          - A bucket of S3, which exists already.
+          - A directory, or V(s3://bucket/prefix).
         type: str
-      prefix:
+        required: true
+      endpoint_url:
         description:
-          - What the keys of the objects begin with.
+          - URL of the service that speaks S3. Left out, E(AWS_ENDPOINT_URL_S3) or E(AWS_ENDPOINT_URL) is used, else AWS
+            itself.
         type: str
-        default: ''
-      endpoint:
-        description:
-          - URL of the service. Left out, AWS.
-        type: str
-        default: ''
       region:
         description:
-          - Region of the bucket.
+          - Region of the bucket. Left out, E(AWS_REGION) or E(AWS_DEFAULT_REGION) is used.
         type: str
-        default: ''
       access_key:
         description:
-          - Access key. Left out, boto3 finds the keys in its own way.
+          - Access key. Left out, E(AWS_ACCESS_KEY_ID) is used.
         type: str
-        default: ''
       secret_key:
         description:
-          - Secret key.
+          - Secret key. Left out, E(AWS_SECRET_ACCESS_KEY) is used.
         type: str
-        default: ''
       ca_cert:
         description:
-          - File of certificates (PEM) that the service is checked with, if they are not the system's.
+          - File with the certificate authority (PEM) that signed the certificate of the service. Left out,
+            E(AWS_CA_BUNDLE) is used.
         type: path
-        default: ''
       retain_until:
         description:
-          - A moment with its zone, as C(2037-01-01T00:00:00Z). Until then nobody can remove what is put there (object
-            lock, mode COMPLIANCE). The bucket must have been made with object lock.
+          - Moment before which nobody can remove what is put there (S3 object lock, compliance mode), like
+            V(2037-01-01T00:00:00Z). The bucket must have been made with object lock.
         type: str
-        default: ''
 seealso:
   - module: cloudexit.flexible_engine.ledger_verify
   - module: cloudexit.flexible_engine.certificate_issue
@@ -94,10 +80,10 @@ EXAMPLES = r"""
     signers: allowed_signers
     tsa_url: https://tsa.example/
     tsa_ca: tsa.pem
-    stores:
-      - bucket: acme-evidence
-        endpoint: https://s3.example
-        retain_until: '2037-01-01T00:00:00Z'
+    store:
+      place: s3://acme-evidence/acme
+      endpoint_url: https://s3.example
+      retain_until: '2037-01-01T00:00:00Z'
 """
 
 RETURN = r"""
@@ -123,10 +109,11 @@ files:
   elements: str
   sample: [/srv/acme/evidence/heads/00000042.json, /srv/acme/evidence/heads/00000042.json.sig]
 copied:
-  description: What was, or in check mode would be, put into each store.
+  description: What was, or in check mode would be, put into the store.
   returned: success
-  type: dict
-  sample: {'s3://acme-evidence': [ledger.jsonl, heads/00000042.json]}
+  type: list
+  elements: str
+  sample: [ledger.jsonl, heads/00000042.json]
 """
 
 import os
@@ -135,40 +122,34 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import SIGNING
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import escrow
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import SIGNING, from_environment
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import (
     heads,
-    seal,
     signatures,
     stores,
     timestamps,
 )
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import InvalidInput, Problem
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
+STORE = {
+    "place": {"type": "str", "required": True},
+    "endpoint_url": {"type": "str"},
+    "region": {"type": "str"},
+    "access_key": {"type": "str", "no_log": False},
+    "secret_key": {"type": "str", "no_log": True},
+    "ca_cert": {"type": "path"},
+    "retain_until": {"type": "str"},
+}
 
-def store(given: dict[str, Any]) -> stores.Store:
-    if given["directory"]:
-        return stores.Directory(given["directory"])
-    try:
-        until = seal.instant(given["retain_until"]) if given["retain_until"] else None
-    except ValueError as error:
-        raise InvalidInput("The store is not valid", [Problem("stores.retain_until", str(error))]) from error
-    return stores.S3(
-        bucket=given["bucket"],
-        prefix=given["prefix"].strip("/"),
-        endpoint=given["endpoint"],
-        region=given["region"],
-        access_key=given["access_key"],
-        secret_key=given["secret_key"],
-        ca_file=given["ca_cert"],
-        retain_until=until,
-    )
+
+def opened(given: dict[str, Any]) -> stores.Store:
+    return escrow.store_of({**given, **from_environment("s3", given), "store": given["place"]})
 
 
 def publish(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    places = [store(given) for given in params["stores"]]
+    place = opened(params["store"]) if params["store"] else None
     folder = os.path.join(params["evidence"], heads.FOLDER)
     done = heads.publish(
         os.path.join(params["evidence"], stores.LEDGER),
@@ -179,13 +160,12 @@ def publish(module: AnsibleModule) -> dict[str, Any]:
         timestamps.Authority(params["tsa_url"], params["tsa_ca"]) if params["tsa_url"] else None,
         dry_run=module.check_mode,
     )
-    copied = {
-        place.name: stores.copy(params["evidence"], place, dry_run=module.check_mode, more=list(done.new))
-        for place in places
-    }
+    copied = []
+    if place is not None:
+        copied = stores.copy(params["evidence"], place, dry_run=module.check_mode, more=list(done.new))
     files = [os.path.join(folder, name) for name in sorted(done.new)]
     result: dict[str, Any] = {
-        "changed": bool(files) or any(copied.values()),
+        "changed": bool(files or copied),
         "path": os.path.join(folder, f"{done.head.seq:08d}.json"),
         "seq": done.head.seq,
         "head": done.head.hash,
@@ -193,7 +173,7 @@ def publish(module: AnsibleModule) -> dict[str, Any]:
         "copied": copied,
     }
     if result["changed"] and module._diff:
-        told = [*files, *(f"{name}: {key}" for name, keys in copied.items() for key in keys)]
+        told = [*files, *(f"{place.name}: {key}" for key in copied if place is not None)]
         result["diff"] = {"before": "", "after": "".join(f"{line}\n" for line in told)}
     return result
 
@@ -202,24 +182,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "evidence": {"type": "path", "required": True},
-            "stores": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "directory": {"type": "path"},
-                    "bucket": {"type": "str"},
-                    "prefix": {"type": "str", "default": ""},
-                    "endpoint": {"type": "str", "default": ""},
-                    "region": {"type": "str", "default": ""},
-                    "access_key": {"type": "str", "default": "", "no_log": True},
-                    "secret_key": {"type": "str", "default": "", "no_log": True},
-                    "ca_cert": {"type": "path", "default": ""},
-                    "retain_until": {"type": "str", "default": ""},
-                },
-                "mutually_exclusive": [("directory", "bucket")],
-                "required_one_of": [("directory", "bucket")],
-            },
+            "store": {"type": "dict", "options": STORE},
             **SIGNING,
         },
         supports_check_mode=True,

@@ -30,8 +30,7 @@ ISSUE = """
         evidence: "{{ playbook_dir }}/evidence"
         signing_key: "{{ playbook_dir }}/controller-1"
         signers: "{{ playbook_dir }}/allowed_signers"
-        stores:
-          - directory: "{{ playbook_dir }}/copy"
+        store: {place: "{{ playbook_dir }}/copy"}
 """
 TOOLS = ("sh", "sed", "awk", "sort", "cmp", "mkdir", "rm", "openssl", "ssh-keygen")
 

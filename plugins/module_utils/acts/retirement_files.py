@@ -13,9 +13,14 @@ from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess, decommission, retire
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import journal, seal
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import names, retirement, schema
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import (
+    names,
+    retirement,
+    retirement_policy,
+    schema,
+)
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.errors import Refused
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import gates
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import gates, timers
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports import retirement as sheets
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.reports.words import Language
 
@@ -55,8 +60,10 @@ def draft(source: decommission.Source, path: str, previous: str, languages: Sequ
     stem = os.path.abspath(path).removesuffix(".json")
     files = [assess.writing(path, made.text)]
     name = os.path.basename(stem)
+    beside = _beside(plan, source.papers.policy)
     files += [
-        assess.writing(f"{stem}.{language}.html", sheets.render(plan, language, stem=name)) for language in languages
+        assess.writing(f"{stem}.{language}.html", sheets.render(plan, language, beside, stem=name))
+        for language in languages
     ]
     told = {
         "path": os.path.abspath(path),
@@ -69,6 +76,18 @@ def draft(source: decommission.Source, path: str, previous: str, languages: Sequ
         "sheets": [file.path for file in files[1:]],
     }
     return Made(plan, tuple(files), told, made.text)
+
+
+def _beside(plan: retirement.Retirement, policy: retirement_policy.Policy) -> sheets.Beside:
+    """What a sheet shows besides the plan, as of when the plan was made: gates that need more are closed."""
+    due = timers.feasibility_due(policy)
+    judged = gates.judge(plan, policy, gates.Facts(now=plan.made.at))
+    return sheets.Beside(
+        zone=policy.calendar.zone,
+        unknown=timers.lacking(policy, plan),
+        feasible_until=due.isoformat() if due is not None else "",
+        gates=[sheets.Judged(gate.name, gate.open, gate.why) for gate in judged],
+    )
 
 
 def _edge(plan: retirement.Retirement, bound: str, pick: Callable[[list[str]], str]) -> str:

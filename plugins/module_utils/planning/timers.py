@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement_policy as model
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Timer
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Retirement, Timer
 
 State = Literal["fixed", "unknown", "CONFLICT"]
 """fixed: all moments are known; unknown: one that must be is not, so nothing is erased; CONFLICT: it may not be erased
@@ -117,6 +117,13 @@ def timeline(policy: model.Policy, *, moved: Iterable[str] = (), escrow_verified
         else:
             timers.append(Timer(rule=rule, bound=bound, at=text(at), basis=RULES[rule]))
     return Timeline(tuple(timers), tuple(unknown), policy.calendar.zone)
+
+
+def lacking(policy: model.Policy, plan: Retirement) -> tuple[str, ...]:
+    """Rules whose moment was not known when a plan was made, and what is lacking."""
+    moved = {item.workload for item in plan.items if item.choice == "moved" and item.workload}
+    verified = next((timer.at for timer in plan.timers if timer.rule == "escrow"), "")
+    return timeline(policy, moved=moved, escrow_verified=verified).unknown
 
 
 _Row = tuple[str, Literal["not_before", "not_after"], "datetime.datetime | None", str]

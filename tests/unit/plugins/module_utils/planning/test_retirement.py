@@ -319,3 +319,13 @@ def test_objects_that_vanished_without_a_record_stop_everything() -> None:
         r.case(previous=before).draft()
     assert caught.value.hint
     r.case(previous=before, recorded=["buckets/b"]).draft()
+
+
+def test_whose_an_object_is_and_who_else_uses_it() -> None:
+    rest = {
+        "routers": [r.res("theirs", project_id="q"), r.res("old", tenant_id="q"), r.res("ours", project_id="p")],
+        "peerings": [r.res("both", accept={"deep": [{"tenant_id": "q"}]}), r.res("own", accept={"tenant_id": "p"})],
+    }
+    fates = r.case(resources=rest).fates()
+    assert (fates["routers/theirs"], fates["routers/old"], fates["routers/ours"]) == ("foreign", "foreign", "residue")
+    assert (fates["peerings/both"], fates["peerings/own"]) == ("shared", "residue")

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import retirement_policy as model
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import timers
+from tests.unit.plugins.module_utils.planning import retirements as r
 
 PARIS = zoneinfo.ZoneInfo("Europe/Paris")
 CALENDAR = model.Calendar()
@@ -178,3 +179,11 @@ def test_a_purge_runs_when_people_are_there(at: str, words: str) -> None:
     calendar = model.Calendar(freeze=[model.Freeze(first="2026-12-19", last="2027-01-04", why="end of the year")])
     why = timers.unattended(calendar, timers.moment(at))
     assert words in why if words else why == ""
+
+
+def test_a_plan_tells_what_was_lacking_when_it_was_made() -> None:
+    case = r.case(switching=model.Switching())
+    assert [entry.partition(" ")[0] for entry in timers.lacking(case.policy, case.draft())] == ["retrieval"]
+    verified = r.case(escrow=model.Escrow(), escrow_verified="2026-12-20T00:00:00Z")
+    assert timers.lacking(verified.policy, verified.draft()) == ()
+    assert timers.lacking(verified.policy, r.case(escrow=model.Escrow()).draft())[0].startswith("escrow")

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ansible_collections.cloudexit.flexible_engine.plugins.action import disk_pass
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import from_environment
 
 
 class ActionModule(disk_pass.ActionModule):
@@ -18,5 +19,9 @@ class ActionModule(disk_pass.ActionModule):
     words: ClassVar[dict[str, str]] = {"target": "escrow"}
     done = "are in the escrow, were restored once and compared"
 
-    def _kind(self, args: dict[str, object]) -> str:
-        return "s3"
+    def _kind(self, args: dict[str, Any]) -> str:
+        """Nothing but the store is logged in to; what the reader host has not in its environment goes along."""
+        store = args.get("store")
+        if isinstance(store, dict):
+            args["store"] = {**store, **from_environment("s3", store)}
+        return ""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ansible_collections.cloudexit.flexible_engine.plugins.action import disk_pass
 
@@ -18,5 +18,5 @@ class ActionModule(disk_pass.ActionModule):
     words: ClassVar[dict[str, str]] = {}
     done = "of the source are what moved"
 
-    def _kind(self, args: dict[str, object]) -> str:
+    def _kind(self, args: dict[str, Any]) -> str:
         return ""

@@ -34,17 +34,6 @@ options:
     type: list
     elements: dict
     default: []
-  recipients:
-    description:
-      - Certificates (PEM) of those who can open the copy, the customer's among them.
-    type: list
-    elements: str
-    required: true
-  key:
-    description:
-      - Private key (PEM) of one of the recipients, without a pass phrase, for the restore that proves the copy.
-    type: str
-    required: true
   evidence_dir:
     description:
       - Directory on the controller for the manifests, below C(manifests/<workload>). Left out, they are not kept.
@@ -70,8 +59,6 @@ options:
       - Seconds to wait for the job's end before the progress is told for the first time.
     type: float
     default: 5
-requirements:
-  - openssl >= 3.0 on the reader host
 seealso:
   - module: cloudexit.flexible_engine.disk_clone
   - module: cloudexit.flexible_engine.disk_verify
@@ -82,8 +69,9 @@ EXAMPLES = r"""
   cloudexit.flexible_engine.disk_escrow:
     workload: "{{ cloudexit }}"
     clones: "{{ frozen.clones }}"
-    store: s3://acme-escrow/flexible-engine
-    endpoint_url: https://s3.example.com
+    store:
+      place: s3://acme-escrow/flexible-engine
+      endpoint_url: https://s3.example.com
     recipients:
       - "{{ lookup('ansible.builtin.file', 'acme.pem') }}"
       - "{{ lookup('ansible.builtin.file', 'operator.pem') }}"
@@ -157,8 +145,7 @@ def start(module: AnsibleModule) -> dict[str, Any]:
     options = disk_pass.Options(
         purpose="escrow", state_dir=params["state_dir"], upload="chunked", device_timeout_s=params["device_timeout"]
     )
-    store = open_store(params)
-    keys = escrow.Keys(tuple(params["recipients"]), params["key"])
+    store, keys = open_store(params)
     identity = disk_pass.pass_id(workload, params["clones"]) if params["clones"] else ""
 
     def opened(spool_dir: str) -> transfer.Target:
@@ -177,8 +164,6 @@ def main() -> None:
             **store_spec(),
             "workload": WORKLOAD,
             "clones": {"type": "list", "elements": "dict", "default": []},
-            "recipients": {"type": "list", "elements": "str", "required": True},
-            "key": {"type": "str", "required": True, "no_log": True},
             "evidence_dir": {"type": "path"},
             "state_dir": {"type": "path", "default": job.DEFAULT_STATE_DIR},
             "device_timeout": {"type": "float", "default": 60},

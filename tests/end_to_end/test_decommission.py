@@ -142,6 +142,20 @@ def test_a_tenant_is_erased_and_nothing_is_left(operator: Operator, tmp_path: Pa
     ours = {f"{kind}/{ident}" for kind, idents in tenant.ids.items() for ident in idents}
     assert ours - going <= {key for key in ours if key.startswith("key_pairs/")}
 
+    # the files of the tenant are kept for the customer before
+    certificate_file, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    wanted = ["-x509", "-nodes", "-subj", "/CN=acme", "-days", "2", "-keyout", str(key), "-out", str(certificate_file)]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    subprocess.run(["openssl", "req", *wanted, *curve], check=True, capture_output=True)
+    kept = {
+        "store": {"place": str(tmp_path / "escrow")},
+        "recipients": [certificate_file.read_text()],
+        "key": key.read_text(),
+        "containers": tenant.ids["containers"],
+    }
+    assert story.step("escrow", extra={"decommission_escrow": kept}).ok().changed == 2
+    assert story.step("escrow", extra={"decommission_escrow": kept}).ok().changed == 0
+
     # nobody signed: nothing happens
     assert "is not sealed" in story.step("quarantine").output
     story.desk.sign()
@@ -219,7 +233,7 @@ def test_of_a_mixed_tenant_exactly_what_may_go_goes(mover: Operator, tmp_path: P
         subprocess.run(["openssl", "req", *wanted, *kind], check=True, capture_output=True)
         people[name] = (certificate.read_text(), key.read_text())
     extra["decommission_escrow"] = {
-        "store": str(tmp_path / "escrow"),
+        "store": {"place": str(tmp_path / "escrow")},
         "recipients": [people["customer"][0], people["operator"][0]],
         "key": people["operator"][1],
     }

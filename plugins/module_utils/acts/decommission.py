@@ -295,7 +295,7 @@ class Source:
         faces = {key.partition("/")[2] for key in known}
         items = [item for item in plan.items if item.ref.key not in gone]
         data = {i.ref.key for i in plan.items if i.ref.kind in ("volumes", "buckets", "containers")}
-        retiree = Retiree(self.cloud)
+        retiree = Retiree.of(self.cloud, plan)
         if self._seen is None:
             self.on_read("looking at what was done to it")
             self._seen = self._activity(retiree, sealed, items, there)
@@ -500,7 +500,7 @@ def run(
     told = journal.Journal(
         papers.ledger, plan.tenant.name, first.digest, journal.new_run(source.clock()), clock=source.clock
     )
-    retiree = Retiree(source.cloud, [item.ref.key for item in plan.items])
+    retiree = Retiree.of(source.cloud, plan)
     stop = switch(papers)
     if act == "undo":
         return retire.undo(retiree, plan, told, stop=stop, on_progress=on_progress, sleep=sleep)

@@ -56,8 +56,8 @@ Store = stores.Store
 
 
 def store_of(options: Mapping[str, Any]) -> Store:
-    """The store that the options of the doc fragment `store` name. Raises InvalidInput with all that is wrong."""
-    name = str(options["store"])
+    """The store that the option `store` names (doc fragment `store`). Raises InvalidInput with all that is wrong."""
+    name = str(options["place"])
     if not name.startswith("s3://"):
         return stores.Directory(os.path.abspath(os.path.expanduser(name)))
     bucket, dummy, prefix = name.removeprefix("s3://").partition("/")
@@ -66,9 +66,9 @@ def store_of(options: Mapping[str, Any]) -> Store:
         retain = datetime.fromisoformat(until.replace("Z", "+00:00")) if until else None
     except ValueError:
         retain = None
-    problems = [] if bucket else [Problem("store", "must be a directory or s3://bucket/prefix")]
+    problems = [] if bucket else [Problem("store.place", "must be a directory or s3://bucket/prefix")]
     if until and (retain is None or retain.tzinfo is None):
-        problems.append(Problem("retain_until", "must be a moment like 2027-06-30T00:00:00Z"))
+        problems.append(Problem("store.retain_until", "must be a moment like 2027-06-30T00:00:00Z"))
     if problems:
         raise InvalidInput("The store cannot be used", problems)
     return stores.S3(

@@ -13,7 +13,7 @@ import contextlib
 import email.utils
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
@@ -152,12 +152,16 @@ class Retiree:
             raise translate(exc, "Ask the identity service") from exc
 
     def clock(self) -> datetime:
-        """The cloud's clock: the date of an answer of its identity service, or of the first service that gives one."""
+        """The cloud's clock: the date of an answer of its identity service, or of the first service that gives one.
+
+        The header tells whole seconds; this is the latest moment that it can mean, so that nothing of ours seems to
+        have happened after we did it.
+        """
         for url in self._dated():
             answer = self._identity(url)
             with contextlib.suppress(ValueError):
                 moment = email.utils.parsedate_to_datetime(str(answer.headers.get("Date") or ""))
-                return moment.astimezone(timezone.utc)
+                return moment.astimezone(timezone.utc) + timedelta(seconds=1)
         raise Unreachable("Cannot read the clock of the cloud", cause="none of its answers has a date", retryable=True)
 
     def _dated(self) -> Iterator[str]:

@@ -111,13 +111,18 @@ class Bucket:
 
     def versions(self) -> Iterator[tuple[str, str, str]]:
         """Key, version and moment of every version and delete marker; of a bucket without versions, of every object."""
+        child = storage.child
+        for entry in self.elements("Version", "DeleteMarker"):
+            yield child(entry, "Key"), child(entry, "VersionId"), child(entry, "LastModified")
+
+    def elements(self, *names: str) -> Iterator[Any]:
+        """The elements of its list of versions that are called so."""
         query = {"versions": "", "max-keys": str(PAGE)}
         while True:
             page = storage.parsed(self.call("GET", "", query, what=self._what("list")), "versions")
             for entry in page.iter():
-                if entry.tag.rpartition("}")[2] in ("Version", "DeleteMarker"):
-                    child = storage.child
-                    yield child(entry, "Key"), child(entry, "VersionId"), child(entry, "LastModified")
+                if entry.tag.rpartition("}")[2] in names:
+                    yield entry
             if storage.child(page, "IsTruncated") != "true":
                 return
             following = {

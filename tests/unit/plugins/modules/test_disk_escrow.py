@@ -26,7 +26,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
     return {
         "workload": variable(),
         "clones": CLONES,
-        "store": str(tmp_path / "store"),
+        "store": {"place": str(tmp_path / "store")},
         "recipients": [certificate.read_text()],
         "key": key.read_text(),
         "state_dir": str(tmp_path / "state"),
@@ -43,5 +43,7 @@ def test_disk_escrow_refuses_what_could_not_be_proven(call_module: Call, params:
     assert result["failed"] and "shows no device for clone volume-a" in result["msg"]
     result = call_module("disk_escrow", {**params, "recipients": ["nonsense"]}, check=True)
     assert result["failed"] and "no certificate" in result["msg"]
-    result = call_module("disk_escrow", {**params, "store": "s3:///x", "retain_until": "tomorrow"}, check=True)
+    result = call_module(
+        "disk_escrow", {**params, "store": {"place": "s3:///x", "retain_until": "tomorrow"}}, check=True
+    )
     assert result["failed"] and "retain_until" in result["msg"] and "s3://bucket" in result["msg"]

@@ -125,7 +125,7 @@ def test_the_clock_is_of_the_first_service_that_has_one() -> None:
         "GET iam.test/v3": Answer(200, {}),
         "GET compute.test": Answer(401, {}, {"Date": "Thu, 01 Jan 2026 10:00:00 GMT"}),
     }
-    assert retiree(cloud).clock() == datetime(2026, 1, 1, 10, tzinfo=timezone.utc)
+    assert retiree(cloud).clock() == datetime(2026, 1, 1, 10, 0, 1, tzinfo=timezone.utc)
     cloud.answers.clear()
     with pytest.raises(errors.Unreachable, match="has a date"):
         retiree(cloud).clock()

@@ -304,28 +304,32 @@ def open_retirement(params: Mapping[str, Any]) -> Iterator[decommission.Source]:
         yield decommission.Source(cloud, papers, on_read=tell)
 
 
+STORE: dict[str, dict[str, Any]] = {
+    "place": {"type": "str", "required": True},
+    "endpoint_url": {"type": "str"},
+    "region": {"type": "str"},
+    "access_key": {"type": "str", "no_log": False},
+    "secret_key": {"type": "str", "no_log": True},
+    "ca_cert": {"type": "path"},
+    "retain_until": {"type": "str"},
+}
+"""The suboptions of the option `store`."""
+
+
 def store_spec() -> dict[str, dict[str, Any]]:
     """The options of the doc fragment `store`."""
     return {
-        "store": {
-            "type": "dict",
-            "required": True,
-            "options": {
-                "place": {"type": "str", "required": True},
-                "endpoint_url": {"type": "str"},
-                "region": {"type": "str"},
-                "access_key": {"type": "str", "no_log": False},
-                "secret_key": {"type": "str", "no_log": True},
-                "ca_cert": {"type": "path"},
-                "retain_until": {"type": "str"},
-            },
-        },
+        "store": {"type": "dict", "required": True, "options": STORE},
         "recipients": {"type": "list", "elements": "str", "required": True},
         "key": {"type": "str", "required": True, "no_log": True},
     }
 
 
+def open_place(given: Mapping[str, Any]) -> escrow.Store:
+    """The store that STORE's options and the environment name."""
+    return escrow.store_of({**given, **from_environment("s3", given)})
+
+
 def open_store(params: Mapping[str, Any]) -> tuple[escrow.Store, escrow.Keys]:
-    """The store that the options of `store_spec` and the environment name, and who can open what is kept there."""
-    options = {**params["store"], **from_environment("s3", params["store"])}
-    return escrow.store_of(options), escrow.Keys(tuple(params["recipients"]), params["key"])
+    """The store of an escrow, and who can open what is kept there."""
+    return open_place(params["store"]), escrow.Keys(tuple(params["recipients"]), params["key"])

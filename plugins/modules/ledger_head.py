@@ -122,8 +122,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import escrow
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import SIGNING, from_environment
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.arguments import SIGNING, STORE, open_place
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import (
     heads,
     signatures,
@@ -132,24 +131,10 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger i
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.module import run
 
-STORE = {
-    "place": {"type": "str", "required": True},
-    "endpoint_url": {"type": "str"},
-    "region": {"type": "str"},
-    "access_key": {"type": "str", "no_log": False},
-    "secret_key": {"type": "str", "no_log": True},
-    "ca_cert": {"type": "path"},
-    "retain_until": {"type": "str"},
-}
-
-
-def opened(given: dict[str, Any]) -> stores.Store:
-    return escrow.store_of({**given, **from_environment("s3", given), "store": given["place"]})
-
 
 def publish(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    place = opened(params["store"]) if params["store"] else None
+    place = open_place(params["store"]) if params["store"] else None
     folder = os.path.join(params["evidence"], heads.FOLDER)
     done = heads.publish(
         os.path.join(params["evidence"], stores.LEDGER),

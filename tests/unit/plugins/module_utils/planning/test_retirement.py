@@ -142,6 +142,7 @@ def test_a_workload_that_moved_is_proven_and_accepted_goes_with_all_that_it_used
     ("changed", "reason"),
     [
         ({"proofs": {}}, "not_migrated"),
+        ({"proofs": {"web": r.proof(r.SERVER, manifest="", read_back="")}}, "not_migrated"),
         ({"proofs": {"web": r.proof(r.SERVER, read_back="sha256:other")}}, "not_verified"),
         ({"proofs": {"web": r.proof(r.SERVER, volumes=("v2",))}}, "not_verified"),
         ({"acceptances": {}}, "not_accepted"),

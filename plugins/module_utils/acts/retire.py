@@ -34,6 +34,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
     CloudExitError,
     Conflict,
     Refused,
+    Timeout,
 )
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import (
     Answer,
@@ -292,8 +293,8 @@ class _Run:
             except CloudExitError as error:
                 if not error.retryable or delay is None:
                     raise
-            self.sleep(delay)
-        raise AssertionError  # pragma: no cover - the last delay is None
+                self.sleep(delay)
+        raise Timeout("The cloud does not answer")
 
     def delays(self) -> Iterator[float | None]:
         """Seconds to wait after each try, longer and longer; None after the last."""

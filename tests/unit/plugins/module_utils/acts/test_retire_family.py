@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -51,18 +51,20 @@ def read(cloud: Cloud) -> es.Estate:
     return reading.read(cloud, sleep=lambda seconds: None).estate
 
 
-def plan_of(cloud: Cloud, estate: es.Estate, retiree: Retiree) -> retirement.Retirement:
-    """All of the family goes, by the turns of the kinds; everything else stays."""
-    who = retiree.who()
+def plan_of(
+    estate: es.Estate, who: retirement.Who, family: Collection[str], foreign: Collection[str] = ()
+) -> retirement.Retirement:
+    """All of some kinds goes, by the turns of the kinds, but what is foreign (kind/id)."""
     links = closure.links(estate)
     nothing = stages.not_an_object(estate)
     chosen = [
         (kind, obj)
         for kind in stages.BY_TURN
-        if kind in FAMILY
+        if kind in family
         for obj in estate.of(kind)
+        if f"{kind}/{obj.id}" not in foreign
         # its twin is OpenStack's, which this server has not
-        if (kind, obj.id) not in nothing or stages.ROWS[kind].twin not in {"", *FAMILY}
+        if (kind, obj.id) not in nothing or stages.ROWS[kind].twin not in {"", *family}
     ]
     known = {f"{kind}/{obj.id}" for kind, obj in chosen}
     items = [
@@ -106,7 +108,13 @@ class Plain(Retiree):
         return []
 
 
-def run(act: str, plan: retirement.Retirement, retiree: Retiree, path: Path) -> retire.Result:
+def parents_of(estate: es.Estate) -> dict[str, str]:
+    """What each object is below of, by key."""
+    return {f"{kind}/{obj.id}": obj.parent for kind, objs in estate.resources.items() for obj in objs if obj.parent}
+
+
+def run(act: str, plan: retirement.Retirement, retiree: Retiree, path: Path, **more: Any) -> retire.Result:
+    """One run of an act; all gates open, nothing held."""
     journal = ledger.Journal(str(path), "acme", plan.digest(), ledger.new_run(ledger.steady()()))
     index = {item.ref.key: item for item in plan.items}
     given: dict[str, Any] = {"stop": lambda: "", "sleep": lambda seconds: None}
@@ -114,15 +122,15 @@ def run(act: str, plan: retirement.Retirement, retiree: Retiree, path: Path) -> 
         given |= {"gates": lambda: [rm.Gate("all", True)], "holds": list}
     if act == "purge":
         given |= {"closure": lambda ref, obj: index[ref.key].takes}
-    done: retire.Result = getattr(retire, act)(retiree, plan, journal, **given)
+    done: retire.Result = getattr(retire, act)(retiree, plan, journal, **(given | more))
     return done
 
 
 def test_the_family_is_put_to_rest_brought_back_and_deleted(tenants: Tenants, cloud: Cloud, tmp_path: Path) -> None:
     before = read(cloud)
     first = Plain(cloud, [], sleep=lambda seconds: None)
-    plan = plan_of(cloud, before, first)
-    parents = {f"{kind}/{obj.id}": obj.parent for kind in FAMILY for obj in before.of(kind) if obj.parent}
+    plan = plan_of(before, first.who(), FAMILY)
+    parents = parents_of(before)
     # the nodes of a cluster go with their servers, which this server does not delete
     doomed = [item.ref.key for item in plan.items] + [f"servers/{server.id}" for server in before.servers]
     retiree = Plain(cloud, doomed, parents, sleep=lambda seconds: None)

@@ -20,7 +20,7 @@ pass of a machine, or installed modules:
     job_exists        faults  engine
     job_fail          faults  engine
     rate              faults
-    stall             faults  prepare
+    stall             faults
     task_error        faults  engine  target  prepare
     whole_downloads   target
 

@@ -7,9 +7,11 @@ of others, which stay as they are and where they are, throughout. It ends as a r
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,9 +99,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
         with cloud.connect() as session:
             assert acts.prepare(session, cloud.design()).verdict.equal
         assert cloud.theirs() == theirs
-        writes = len([one for one in cloud.writes() if re.match(WRITE, one)])
-        assert writes >= len(MOMENTS)
-        return Undisturbed(state(cloud), writes)
+        assert len(written(cloud)) >= len(MOMENTS)
+        return Undisturbed(state(cloud), len(written(cloud)))
+
+
+def written(cloud: Cloud) -> list[str]:
+    """The calls to the newer interface that changed something."""
+    return [one for one in cloud.writes() if re.match(WRITE, one)]
 
 
 def ends_so(cloud: Cloud, session: client.Session, wanted: Undisturbed) -> None:
@@ -111,28 +117,51 @@ def ends_so(cloud: Cloud, session: client.Session, wanted: Undisturbed) -> None:
     assert cloud.writes() == []
 
 
+class Gate:
+    """At the server: holds the call with this number (from 0) of those that change something, until it is opened."""
+
+    def __init__(self, cloud: Cloud, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = number
+        self.seen = itertools.count()
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self.plain = cloud.server.cloud.fault
+        monkeypatch.setattr(cloud.server.cloud, "fault", self.fault)
+
+    def fault(self, name: str, subject: str = "", count: bool = True) -> Row | None:
+        """In the place of the server's own, which it asks once for each call whether to stall."""
+        if name == "stall" and re.match(WRITE, subject) and next(self.seen) == self.number:
+            self.reached.set()
+            self.opened.wait(120)
+        return self.plain(name, subject, count)
+
+
 @pytest.mark.parametrize(
     "moment", [pytest.param(one, marks=() if one in SAMPLE else pytest.mark.soak) for one in MOMENTS]
 )
 def test_killed_in_the_middle_and_run_again(
-    cloud: Cloud, undisturbed: Undisturbed, collections_path: Path, tmp_path: Path, moment: int
+    cloud: Cloud,
+    undisturbed: Undisturbed,
+    collections_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: int,
 ) -> None:
-    """SIGKILL to all of it while one of its calls is at the server, which carries it out a moment later."""
+    """SIGKILL to all of it while one of its calls is at the server, which carries it out afterwards."""
     theirs = cloud.theirs()
     number = moment * undisturbed.writes // len(MOMENTS)
     target = {"url": cloud.url, "username": seed.USER, "password": seed.PASSWORD, "ca_cert": cloud.ca}
     operator = Alone(collections_path, tmp_path)
     arguments = ("prepare", "-i", "acme.plan.yml")
-    cloud.control.faults(stall={"match": WRITE, "stall": 1.0, "skip": number, "times": 1})
+    gate = Gate(cloud, number, monkeypatch)
     running = operator.start(*arguments, extra={"prepare_target": target})
     try:
-        planted = cloud.server.cloud.faults["stall"][0]
-        wait_for(lambda: planted["left"] == 0 or not running.alive(), 120, f"write {number}", every=0.02)
+        wait_for(lambda: gate.reached.is_set() or not running.alive(), 120, f"write {number}", every=0.02)
         assert running.alive(), "".join(running.lines)
     finally:
         running.kill()
-    written = len([one for one in cloud.writes() if re.match(WRITE, one)])
-    assert written in (number, number + 1)
+        gate.opened.set()
+    wait_for(lambda: len(written(cloud)) > number, 30, "the call that was held")
+    cloud.control.settle()
     assert cloud.theirs() == theirs
 
     operator.run(*arguments, extra={"prepare_target": target}).ok()

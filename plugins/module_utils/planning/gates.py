@@ -238,7 +238,7 @@ class _Scene:
 
     def waived(self, gate: str, keys: Collection[str]) -> tuple[set[str], list[Waiver]]:
         """Of some objects, those that exceptions of the sealed plan are not for; and the exceptions."""
-        waivers = [waiver for waiver in self.plan.waivers if waiver.gate == gate and gate in policies.WAIVABLE]
+        waivers = [waiver for waiver in self.plan.waivers if waiver.gate == gate]
         if any(not waiver.objects for waiver in waivers):
             return set(), waivers
         return set(keys) - {key for waiver in waivers for key in waiver.objects}, waivers

@@ -526,7 +526,7 @@ def run(
         gates=judged("purge"),
         stop=stop,
         holds=lambda: source.holds(plan),
-        closure=lambda ref, _obj: source.closure(ref),
+        closure=lambda ref, obj: {*source.closure(ref), *retiree.takes(ref, obj)},
         on_progress=on_progress,
         sleep=sleep,
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import errors
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Reference, Step
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Item, Reference, Step
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import objects
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.retire import Retiree
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.services import Endpoint
@@ -290,3 +290,20 @@ def test_no_call_takes_others_along_by_a_flag() -> None:
             assert "cascade" not in text and "force" not in text and "delete_volume" not in text, row.kind
             flags = {name: value for name, value in call.params.items() if name.startswith("delete_")}
             assert set(flags.values()) <= {"false"}
+
+
+def test_of_a_plan_it_knows_what_goes_and_what_is_part_of_what() -> None:
+    cloud = FakeCloud()
+    cloud.answers = {
+        "GET load_balancer.test/lbaas/pools": Answer(200, {"pools": [{"id": "pool1", "project_id": "p1"}]}),
+        "GET load_balancer.test/lbaas/pools/pool1/members/m1": Answer(200, {"member": {"id": "m1", "name": "web"}}),
+        "GET load_balancer.test/lbaas/pools/pool1/members": Answer(200, {"members": [{"id": "m1"}]}),
+    }
+    member = Item(ref=ref("lb_members", "m1"), stage="front_doors", choice="erased", seen={"parent": "pool1"})
+    made = Retiree.of(cloud, SimpleNamespace(items=[member]))  # type: ignore[arg-type]
+    assert made.read(ref("lb_members", "m1")) is not None
+    assert cloud.calls == ["GET load_balancer.test/lbaas/pools/pool1/members/m1"]
+    # the pool went, and the member with it
+    cloud.answers = {"GET load_balancer.test/lbaas/pools": Answer(200, {"pools": []})}
+    assert made.read(ref("lb_members", "m1")) is None
+    assert Retiree(cloud).read(ref("lb_members", "m1")) is None  # type: ignore[arg-type]

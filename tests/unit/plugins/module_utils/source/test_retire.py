@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -44,13 +45,16 @@ class FakeCloud:
     def __init__(self, **access: Any) -> None:
         self.answers: dict[str, Any] = {}
         self.calls: list[str] = []
+        self.missing: set[str] = set()
         told = {"user_id": "u1", "username": "ann", "role_names": ["member"], **access}
         auth = SimpleNamespace(get_access=lambda _session: SimpleNamespace(**told))
         self.session = SimpleNamespace(auth=auth, request=self.request)
         self.catalogue = SimpleNamespace(auth_url="https://iam.test/v3", endpoint=self.service)
 
     def service(self, name: str) -> Endpoint | None:
-        return Endpoint(name, f"https://{name}.test", "catalogue", self.session, {}) if name != "gone" else None
+        return (
+            Endpoint(name, f"https://{name}.test", "catalogue", self.session, {}) if name not in self.missing else None
+        )
 
     def request(self, url: str, method: str, **_options: Any) -> Answer:
         call = f"{method} {url.partition('://')[2]}"
@@ -307,3 +311,53 @@ def test_of_a_plan_it_knows_what_goes_and_what_is_part_of_what() -> None:
     cloud.answers = {"GET load_balancer.test/lbaas/pools": Answer(200, {"pools": []})}
     assert made.read(ref("lb_members", "m1")) is None
     assert Retiree(cloud).read(ref("lb_members", "m1")) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cloud": "other"}, {"region": "other"}, {"project": "p2"}, {"kind": "?"}, {"id": ""}]
+)
+def test_another_place_is_refused(wrong: dict[str, str]) -> None:
+    cloud = FakeCloud()
+    cloud.answers = {ONE: Answer(200, {"volume": VOLUME})}
+    other = replace(ref(), **wrong)
+    step = Step(name="rename", before="a", after="b")
+    made = retiree(cloud, other.key)
+    for act in (
+        lambda: made.read(other),
+        lambda: made.way(other, None),
+        lambda: made.call(other, "delete"),
+        lambda: made.takes(other, None),
+        lambda: made.quarantine_steps(other, None),
+        lambda: made.apply(other, step),
+        lambda: made.undo(other, step),
+        lambda: made.activity(other, None, "2026-01-01T00:00:00Z"),
+    ):
+        with pytest.raises(errors.Refused):
+            act()
+    assert cloud.calls == []
+
+
+def test_a_service_that_is_gone_says_nothing_of_what_was_in_it() -> None:
+    cloud = FakeCloud()
+    cloud.missing.add("smn")
+    with pytest.raises(errors.Unreachable, match="shows no service"):
+        retiree(cloud).read(ref("topics", "t1"))
+
+
+@pytest.mark.parametrize(("end", "raised"), [("Completed", None), ("Failed", errors.Conflict)])
+def test_a_job_is_waited_for(end: str, raised: type[Exception] | None) -> None:
+    cloud = FakeCloud()
+    rows = Answer(200, {"instances": [{"id": "r1", "name": "db"}], "total_count": 1})
+    job = "GET rds.test/v3/p1/jobs?id=j1"
+    cloud.answers = {
+        "GET rds.test/v3/p1/instances": rows,
+        "GET rds.test/v3/p1/backups?instance_id=r1": Answer(200, {"backups": []}),
+        "DELETE rds.test/v3/p1/instances/r1": Answer(200, {"job_id": "j1"}),
+        job: [Answer(200, {"job": {"status": "Running"}}), Answer(200, {"job": {"status": end}})],
+    }
+    if raised is None:
+        assert retiree(cloud).call(ref("rds_instances", "r1"), "delete").status == 200
+    else:
+        with pytest.raises(raised):
+            retiree(cloud).call(ref("rds_instances", "r1"), "delete")
+    assert cloud.calls.count(job) == 2

@@ -13,8 +13,8 @@ import pytest
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import errors, kinds
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.retirement import Reference
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import closure, stages
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import retirement as facts
-from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import stages
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate as reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import objects
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud, SourceAuth, connect
@@ -326,3 +326,12 @@ def test_a_manual_backup_is_found_after_its_database_is_gone(tenants: Tenants, c
     assert known.read(ref) == backup
     known.call(ref, "delete")
     assert known.read(ref) is None
+
+
+def test_what_services_say_goes_along_is_what_the_plan_says(tenants: Tenants, cloud: Cloud) -> None:
+    estate = reading.read(cloud, sleep=lambda _seconds: None).estate
+    links, retiree = closure.links(estate), retiree_of(cloud, [])
+    for kind in FAMILY:
+        for obj in estate.of(kind):
+            told = set(retiree.takes(reference(cloud, kind, obj.id), obj))
+            assert told <= set(links.closure(f"{kind}/{obj.id}").taken), (kind, told)

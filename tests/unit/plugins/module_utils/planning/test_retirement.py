@@ -330,3 +330,26 @@ def test_whose_an_object_is_and_who_else_uses_it() -> None:
     fates = r.case(resources=rest).fates()
     assert (fates["routers/theirs"], fates["routers/old"], fates["routers/ours"]) == ("foreign", "foreign", "residue")
     assert (fates["peerings/both"], fates["peerings/own"]) == ("shared", "residue")
+
+
+def test_networks_and_images_of_others_stay_and_so_does_what_nobody_is_known_to_own() -> None:
+    networks = [
+        model.Network(id="ext", project_id="p", external=True),
+        model.Network(id="theirs", project_id="q"),
+        model.Network(id="whose"),
+        model.Network(id="all", project_id="p", shared=True),
+    ]
+    subnets = [model.Subnet(id="lost", network_id="elsewhere"), model.Subnet(id="in", network_id="theirs")]
+    images = [model.Image(id="theirs", owner="q"), model.Image(id="whose")]
+    fates = r.case(networks=networks, subnets=subnets, images=images, ports=[], kinds={"images": r.ERASED}).fates()
+    assert [fates[f"networks/{n.id}"] for n in networks] == ["foreign", "foreign", "unreadable", "shared"]
+    assert [fates[f"subnets/{s.id}"] for s in subnets] == ["foreign", "foreign"]
+    assert [fates[f"images/{i.id}"] for i in images] == ["foreign", "foreign"]
+
+
+def test_an_open_question_keeps_a_workload_and_a_port_is_its_devices() -> None:
+    asked = r.workload(r.SERVER, decision=plans.Decision(to="vsphere", answer="open"))
+    assert fate(r.case(plan=r.migration(web=asked)), "servers/s1") == "undecided"
+    # the server does not name its port, the port names the server
+    silent = r.case(servers=[replace(r.SERVER, ports=[])])
+    assert "ports/p1" in silent.draft().item("servers/s1").takes  # type: ignore[union-attr]

@@ -118,11 +118,12 @@ class Service:
 @pytest.fixture(scope="module")
 def length(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """How many requests each act makes of the small tenant when nothing happens to it."""
-    service = tenant(tmp_path_factory.mktemp("whole"))
     found = {}
-    for act in ("quarantine", "undo", "quarantine", "purge"):
-        assert service.run(act) == 0, service.said
-        found[act] = service.asked
+    for acts in (("quarantine", "undo"), ("purge",)):
+        service = tenant(tmp_path_factory.mktemp("whole"))
+        for act in acts:
+            assert service.run(act) == 0, service.said
+            found[act] = service.asked
     return found
 
 

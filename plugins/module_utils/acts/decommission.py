@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess, retire
@@ -65,7 +65,7 @@ class Papers:
     @property
     def policy(self) -> policies.Policy:
         """The policy as the file is now. Raises InvalidInput, NotFound."""
-        return policies.loads(assess.read_text(self.policy_path, "retirement policy"), self.policy_path)
+        return _policy(assess.read_text(self.policy_path, "retirement policy"), self.policy_path)
 
     @property
     def ledger(self) -> str:
@@ -83,6 +83,12 @@ class Papers:
     def records(self) -> list[dict[str, Any]]:
         """The records of the ledger. Raises Refused where its chain is not sound; empty where there is none yet."""
         return records_of(self.ledger)
+
+
+@lru_cache(maxsize=4)
+def _policy(text: str, path: str) -> policies.Policy:
+    """It is read before each call: what says the same is not parsed again."""
+    return policies.loads(text, path)
 
 
 def records_of(path: str) -> list[dict[str, Any]]:
@@ -264,6 +270,7 @@ class Source:
     _read: tuple[float, estates.Estate, estates.Estate] | None = field(default=None, init=False)
     _seen: dict[str, Sequence[str] | None] | None = field(default=None, init=False)
     _shared: dict[str, list[str]] | None = field(default=None, init=False)
+    _links: tuple[estates.Estate, dict[str, list[str]], closure.Links] | None = field(default=None, init=False)
 
     @cached_property
     def who(self) -> retirement.Who:
@@ -363,7 +370,10 @@ class Source:
     def closure(self, ref: retirement.Reference) -> Collection[str]:
         """Keys of what would vanish with an object, by the last reading."""
         estate, _again = self.estate()
-        return closure.closure(estate, ref.key, sharing.taken(self.cloud, estate)).taken
+        taken = sharing.taken(self.cloud, estate)
+        if self._links is None or self._links[0] is not estate or self._links[1] != taken:
+            self._links = (estate, taken, closure.links(estate, taken))
+        return self._links[2].closure(ref.key).taken
 
 
 def _or_none(ask: Callable[[], Any]) -> Any:

@@ -409,7 +409,7 @@ class _Purge(_Run):
         return list(found.values())
 
     def resolve(self) -> None:
-        """Read what became of calls that no outcome is known of."""
+        """Read what became of calls that no outcome is known of, and of deletes that were taken and not read back."""
         for intent in self.journal.open_intents("purge"):
             item = self.index.get(intent.object)
             if item is None:
@@ -419,6 +419,9 @@ class _Purge(_Run):
             elif self.journal.is_open("purge", item.ref, intent.step):
                 self.begin()
                 self.journal.outcome("purge", item.ref, intent.step, "unknown", read=True, why="it is there")
+        for item in self.plan.items:
+            if self.journal.erasing(item.ref.key) and not self.journal.done(item.ref) and self.read(item) is None:
+                self.gone(item)
 
     def back(self, group: Sequence[Item]) -> None:
         """Read once more that they are absent. Raises Conflict for what is there again, which is then still to do."""

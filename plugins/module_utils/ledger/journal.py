@@ -160,7 +160,7 @@ class Journal:
         return self._rehearsed
 
     def touched(self, key: str) -> str:
-        """When a quarantine or purge of ours last did something to an object, by the cloud's clock; empty: never.
+        """When a quarantine, undo or purge of ours last did something to an object, by the cloud's clock; empty: never.
 
         A call without a known outcome may have had its effect for SLACK after its intent. What was found by reading
         later moves nothing: what others did meanwhile stays in sight.
@@ -239,10 +239,9 @@ class Journal:
         if phase == "intent":
             made = Intent(kind, key, step, run, str(record["time"]), bool(result.get("last")))
             self._open[(kind, key)] = made
-            if kind != "undo":
-                self._touched_before[key] = self._touched.get(key, "")
-                self._touched[key] = self._cloud_time(made.time, SLACK)
-            else:
+            self._touched_before[key] = self._touched.get(key, "")
+            self._touched[key] = self._cloud_time(made.time, SLACK)
+            if kind == "undo":
                 self._settled.discard((key, step))
             if kind == "purge":
                 self._issued.setdefault(key, []).append(made)
@@ -261,7 +260,7 @@ class Journal:
         made = self._open.get((kind, key))
         if made is not None and (made.step == step or outcome == "absent"):
             del self._open[(kind, key)]
-            if kind != "undo" and not result.get("read"):
+            if not result.get("read"):
                 self._touched[key] = self._cloud_time(at) if sent else self._touched_before.get(key, "")
         if outcome == "absent":
             self._touched[key] = self._cloud_time(at)

@@ -273,6 +273,10 @@ CHANGES: tuple[Change, ...] = _changes()
 STORES = ("containers", "buckets")
 """Kinds whose access is revoked: what is in their headers or policy is set to nothing, and back."""
 
+_DATED = ("volumes", "ports", "images", "snapshots", "lb_members")
+TELLING = ("servers", *STORES, *_DATED)
+"""Kinds that tell what was done to them."""
+
 REVOKE = "revoke_access"
 
 
@@ -404,7 +408,7 @@ def activity(objects: Objects, ref: Reference, raw: Raw, since: str) -> list[str
         return []
     if ref.kind == "ports" and not raw.get("device_id"):
         return []
-    if ref.kind in ("volumes", "ports", "images", "snapshots", "lb_members"):
+    if ref.kind in _DATED:
         changed = parse_time(texts(raw.get("updated_at")))
         return [f"it was changed at {changed.isoformat()}"] if changed is not None and changed > moment else []
     return []

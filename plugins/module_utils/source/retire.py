@@ -354,7 +354,8 @@ class Retiree:
 
     def activity(self, ref: Reference, obj: object, since: str) -> list[str]:
         """What was done to it since a moment (UTC), in words; empty where certainly nothing. See `quarantine`."""
-        return quarantine.activity(self._objects, ref, self._objects.origin(ref, obj), since)
+        raw = self._objects.origin(ref, obj) if ref.kind in quarantine.TELLING else {}
+        return quarantine.activity(self._objects, ref, raw, since)
 
 
 def _v3(auth_url: str) -> str:

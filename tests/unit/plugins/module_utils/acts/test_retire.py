@@ -82,6 +82,20 @@ def test_a_run_that_has_nothing_to_do_writes_nothing_and_changes_nothing(desk: D
     assert (len(desk.model.memory.records), len(desk.model.calls)) == (records, calls)
 
 
+def test_what_was_deleted_just_before_a_stop_is_read_back_before_the_gates_are_asked(desk: Desk) -> None:
+    """For them it would be an object that is gone, and no record says why."""
+    model = desk.model
+
+    def gates() -> Any:
+        absent = {key for key in model.planned if key not in model.things}
+        assert {f"{kind}/{name}" for kind, name in absent} <= desk.journal().gone
+        return model.gates()
+
+    done = desk.run("purge", gates=gates, stop=lambda: "stop" if len(left(model)) < len(model.planned) else "")
+    assert done.stopped is not None and done.calls
+    assert desk.run("purge", gates=gates).stopped is None
+
+
 def test_what_a_quarantine_changes_is_expected_exactly_and_nothing_else() -> None:
     def rested(seen: dict[str, Any], now: dict[str, Any], *steps: Step) -> list[str]:
         return facts.unlike(guards._rested(seen, now, {step.name: step for step in steps}), now)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,6 +91,22 @@ def make(instance: Instance, name: str = "retire", seed: int = 0, servers: int =
     return tenant
 
 
+def few(instance: Instance, name: str, chance: random.Random, parts: Sequence[str] = ()) -> Tenant:
+    """A tenant with a handful of objects: a network with a port and a group, and parts of `_Making.few`, or some."""
+    tenant = project(instance, name)
+    with no_guests(instance):
+        _Making(tenant, chance, 0).few(parts)
+    return tenant
+
+
+def many(instance: Instance, name: str, objects: int) -> Tenant:
+    """A tenant with about so many objects of many kinds."""
+    tenant = project(instance, name)
+    with no_guests(instance):
+        _Making(tenant, random.Random(0), 0).many(objects)
+    return tenant
+
+
 @contextlib.contextmanager
 def no_guests(instance: Instance) -> Iterator[None]:
     """While servers are made, the hypervisor starts nothing."""
@@ -135,10 +151,61 @@ class _Making:
             for one in (image, *rest):
                 one.result()
 
+    def few(self, parts: Sequence[str]) -> None:
+        net, group = self.network(0), self.group(0)
+        port = self.port(net, group, HOSTILE)
+
+        def disk() -> None:
+            self.snapshot(self.volume("disk"))
+
+        def reached() -> None:
+            self.router([net])
+            self.addresses([port])
+
+        making: dict[str, Callable[[], Any]] = {
+            "disk": disk,
+            "router": reached,
+            "volume": lambda: self.volume("spare"),
+            "server": lambda: self.server(0, 0, self.chance.random() < 0.5, [net], [group]),
+            "image": lambda: self.image("golden"),
+            "store": lambda: store(self.tenant, "a b é"),
+            "server_group": self.server_group,
+            "firewall": self.firewall,
+            "secret": self.secret,
+            "balancer": lambda: self.balancer(net[1]),
+        }
+        for part in parts or self.chance.sample(sorted(making), 3):
+            making[part]()
+
+    def many(self, objects: int) -> None:
+        def share(percent: float) -> range:
+            return range(max(1, round(objects * percent / 100)))
+
+        with ThreadPoolExecutor(4) as pool:
+            nets = list(pool.map(self.network, share(4)))
+            groups = list(pool.map(self.group, share(20)))
+            self.router(nets)
+            servers = [pool.submit(self.server, n, n % len(nets), False, nets, groups) for n in share(2)]
+            ports = [pool.submit(self.port, nets[n % len(nets)], groups[n % len(groups)], f"p-{n}") for n in share(24)]
+            volumes = [pool.submit(self.volume, f"volume-{n}") for n in share(18)]
+            rest = [pool.submit(self.snapshot, volumes[n].result()) for n in share(8)]
+            rest += [pool.submit(store, self.tenant, f"store-{n}", 5) for n in share(4)]
+            rest += [pool.submit(self.image, f"image-{n}") for n in share(3)]
+            rest += [pool.submit(self.secret) for dummy in share(2)]
+            rest += [pool.submit(self.addresses, []) for dummy in share(6)]
+            rest += [pool.submit(self.balancer, nets[0][1]), pool.submit(self.firewall), pool.submit(self.server_group)]
+            for one in (*servers, *ports, *rest):
+                one.result()
+
     def network(self, number: int) -> tuple[str, str]:
         name = f"net-{number}"
         network = str(self.api.post("network", "/networks", {"network": {"name": name}})["network"]["id"])
-        body = {"network_id": network, "name": name, "ip_version": 4, "cidr": f"10.50.{number}.0/24"}
+        body = {
+            "network_id": network,
+            "name": name,
+            "ip_version": 4,
+            "cidr": f"10.{50 + number // 256}.{number % 256}.0/24",
+        }
         subnet = str(self.api.post("network", "/subnets", {"subnet": body})["subnet"]["id"])
         self.tenant.add("networks", network)
         return network, self.tenant.add("subnets", subnet)

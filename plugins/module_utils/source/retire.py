@@ -354,6 +354,7 @@ class Retiree:
 
     def activity(self, ref: Reference, obj: object, since: str) -> list[str]:
         """What was done to it since a moment (UTC), in words; empty where certainly nothing. See `quarantine`."""
+        self._objects.own_place(ref)
         raw = self._objects.origin(ref, obj) if ref.kind in quarantine.TELLING else {}
         return quarantine.activity(self._objects, ref, raw, since)
 

@@ -111,6 +111,10 @@ left:
       description: Objects of the plan that are still there, as kind and id.
       type: list
       elements: str
+    going:
+      description: Objects that their service deletes later, such as keys.
+      type: list
+      elements: str
     unknown:
       description: Objects that the plan does not know.
       type: list

@@ -34,6 +34,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.er
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.planning import (
     closure,
     gates,
+    leftover,
     stages,
     timers,
 )
@@ -542,36 +543,24 @@ def run(
     )
 
 
-@dataclass(frozen=True)
-class Left:
-    """What is left of a tenant: objects of the plan that are still there; others that it keeps, and that still bill."""
+def left(source: Source, plan: retirement.Retirement) -> dict[str, list[str]]:
+    """What is left, by a fresh reading, as lists of kind/id: planned (should be gone), going (its service deletes it
+    later), unknown (the plan does not know it), and billing (all that costs money as long as it is there).
 
-    planned: tuple[str, ...]
-    unknown: tuple[str, ...]
-    billing: tuple[str, ...]
-
-
-def left(source: Source, plan: retirement.Retirement) -> Left:
-    """What is left, by a fresh reading. Raises CloudExitError where a part of the tenant could not be read."""
+    Raises CloudExitError where a part of the tenant could not be read.
+    """
     source.forget()
     estate, _again = source.estate(twice=False)
-    holes = gates.unread(estate)
+    found = leftover.left(plan, estate)
+    holes = [f"{one.kind} {one.name}".strip() for one in found if one.why == "unread"]
     if holes:
         raise CloudExitError("What is left cannot be told", cause=f"not read: {', '.join(holes[:5])}", retryable=True)
-    nothing = stages.not_an_object(estate)
-    keys = {
-        f"{kind}/{obj.id}": stages.ROWS[kind].bills
-        for kind in kinds.KINDS
-        for obj in estate.of(kind)
-        if (kind, obj.id) not in nothing
-    }
-    planned = {item.ref.key for item in plan.items}
-    kept = {f"{entry.kind}/{entry.id}" for entry in plan.kept}
-    return Left(
-        planned=tuple(sorted(keys.keys() & planned)),
-        unknown=tuple(sorted(keys.keys() - planned - kept)),
-        billing=tuple(sorted(key for key, bills in keys.items() if bills)),
-    )
+
+    def keys(why: str) -> list[str]:
+        return [f"{one.kind}/{one.id}" for one in found if one.why == why]
+
+    billing = [f"{one.kind}/{one.id}" for one in found if one.bills]
+    return {"planned": keys("planned"), "going": keys("going"), "unknown": keys("new"), "billing": billing}
 
 
 def evidence_of(evidence: str, host: str, fresh_hours: float, now: datetime | None = None) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def info(source: decommission.Source, path: str, act: str, *, left: bool) -> dic
         "plan_digest": sealed.digest,
     }
     if left:
-        found["left"] = {key: list(value) for key, value in vars(decommission.left(source, sealed.plan)).items()}
+        found["left"] = decommission.left(source, sealed.plan)
     return found
 
 

@@ -47,10 +47,10 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model.re
 
 PATIENCE_S = 1800.0
 """How long one object is tried again: clouds free what hangs on it late (flexible-engine: up to half an hour)."""
-_DELAYS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+_DELAYS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 _WATCHED = 2
 """Groups at the start of a run that are read once more before it goes on."""
-_READS = 6
+_READS = 8
 """Readings after a delete before it is given again."""
 
 

@@ -49,7 +49,7 @@ soak: venv ## the long tests
 
 bench: venv ## paired measurements against peers, to .lab/bench/*.json
 	$(say) "benchmarks"
-	@for name in vmdk wave estate equivalence prepare; do if [ -e tests/bench/$$name.py ]; then $(TOOL_ENV) $(PY) -m tests.bench.$$name; fi; done
+	@for name in vmdk wave estate equivalence prepare purge; do if [ -e tests/bench/$$name.py ]; then $(TOOL_ENV) $(PY) -m tests.bench.$$name; fi; done
 
 lint: venv ## ruff, mypy, yamllint, ansible-lint, changelog, documentation
 	$(say) "ruff"

@@ -92,7 +92,7 @@ def plan(people: People, **changed: Any) -> retirement.Retirement:
             choice="moved",
             after=["servers/s-1"],
         ),
-        retirement.Item(ref=reference("floating_ips", "a-1"), name="10.0.0.1", stage="addresses", choice="residue"),
+        retirement.Item(ref=reference("containers", 'a "1" é'), name="10.0.0.1", stage="buckets", choice="residue"),
     ]
     made = retirement.Made(
         at="2026-01-01T00:00:00Z",

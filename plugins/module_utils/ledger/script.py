@@ -234,23 +234,32 @@ for plan in "$folder"/retirement/*.json; do
     done
     [ -n "$began" ] || continue
     # every delete that was begun is of an object of the plan, and every object of the plan was read back as absent
-    sed 's/"ref":{/\
-&/g' "$plan" | sed -n 's/^"ref":{"cloud":"[^"]*","created":"[^"]*","id":"\([^"]*\)","kind":"\([^"]*\)".*/\2\/\1/p' |
-        sort -u >"$temporary/planned"
+    awk '
+    {
+        parts = split($0, part, /"ref":[{]/)
+        for (i = 2; i <= parts; i++)
+            if (match(part[i], /"id":"([^"\\]|\\.)*","kind":"[^"]*"/)) {
+                found = substr(part[i], RSTART, RLENGTH)
+                kind = found
+                sub(/.*","kind":"/, "", kind)
+                sub(/"$/, "", kind)
+                print kind "/" substr(found, 7, length(found) - length(kind) - 17)
+            }
+    }' "$plan" | sort -u >"$temporary/planned"
     items=$(awk '{ n += gsub(/"ref":[{]/, "") } END { print n + 0 }' "$plan")
     [ "$items" = "$(awk 'END { print NR }' "$temporary/planned")" ] || fail "$name: its list of objects cannot be read"
     awk -v sum="$sum" '
-    /"act":"purge_/ && index($0, "\"plan\":\"" sum "\"") && match($0, /"object":"[^"]*"/) {
+    /"act":"purge_/ && index($0, "\"plan\":\"" sum "\"") && match($0, /"object":"([^"\\]|\\.)*"/) {
         key = substr($0, RSTART + 10, RLENGTH - 11)
         if (/"act":"purge_intent"/) { begun[key] = 1; delete absent[key] }
         else if (/"outcome":"absent"/) absent[key] = 1
         else delete absent[key]
     }
     END {
-        for (key in begun) print "begun", key
-        for (key in absent) print "absent", key
+        for (key in begun) print "begun\t" key
+        for (key in absent) print "absent\t" key
     }' "$ledger" | sort >"$temporary/purged"
-    awk -v planned="$temporary/planned" '
+    awk -F "\t" -v planned="$temporary/planned" '
     BEGIN { while ((getline key < planned) > 0) { plan[key] = 1; total++ } }
     $1 == "begun" && !($2 in plan) { print "delete of " $2 ", which is not in the plan" }
     $1 == "absent" { gone[$2] = 1 }

@@ -84,11 +84,11 @@ def test_what_an_erasure_certifies(purged: Purged) -> None:
     assert [(one.kind, one.id, one.method, one.calls, one.requests) for one in found.assets] == [
         ("servers", "s-1", "api_deletion", ["delete"], ["req-s-1"]),
         ("volumes", "v-1", "api_deletion", ["delete"], ["req-v-1"]),
-        ("floating_ips", "a-1", "api_deletion", ["delete"], ["req-a-1"]),
+        ("containers", 'a "1" é', "api_deletion", ["delete"], ['req-a "1" é']),
     ]
     assert found.assets[1].verified == "get and list"
     assert [(one.kind, one.count, one.size_gib) for one in found.totals] == [
-        ("floating_ips", 1, 0.0),
+        ("containers", 1, 0.0),
         ("servers", 1, 0.0),
         ("volumes", 1, 40.0),
     ]

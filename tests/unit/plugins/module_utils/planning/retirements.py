@@ -373,9 +373,7 @@ class _Maker:
             )
             for dummy in range(self.rng.randint(0, 1))
         ]
-        copies = [
-            kind for kind in ("snapshots", "volume_backups", "vaults", "vault_backups", "images", "rds_instances")
-        ]
+        copies = ["snapshots", "volume_backups", "vaults", "vault_backups", "images", "rds_instances"]
         return policy(
             decision=policies.Decided(
                 choice=self.rng.choice(["other_provider"] * 5 + ["erase"]), by="Jeanne", mandate="CIO", at="2026-10-01"

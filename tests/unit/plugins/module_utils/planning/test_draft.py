@@ -440,7 +440,7 @@ def test_disks_in_cloud_director() -> None:
     def drafted(size: int) -> plans.Workload:
         found = estate(server(1, volumes=places), volumes=[volumes[0], replace(volumes[1], size_gib=size)])
         given = drafting.inputs(options, judging.Inputs(policy=policy))
-        (made,) = drafting.draft(found, options, judging.judge(found, given)).plan.workloads.values()
+        (made,) = list(drafting.draft(found, options, judging.judge(found, given)).plan.workloads.values())
         return made
 
     assert [(one.volume, one.boot, one.storage_profile, one.datastore) for one in drafted(2048).disks] == [

@@ -91,6 +91,10 @@ relocked:
   returned: success
   type: list
   elements: str
+limit:
+  description: The limit of the plan at which this run ended although more is to be done; empty where none was reached.
+  returned: success
+  type: str
 plan_digest:
   description: Digest of the retirement plan.
   returned: success

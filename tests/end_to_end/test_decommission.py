@@ -147,7 +147,7 @@ def test_a_tenant_is_erased_and_nothing_is_left(operator: Operator, tmp_path: Pa
     story = Retiring(operator, tenant)
     decided = {kind: {ident: ERASED for ident in tenant.ids.get(kind, [])} for kind in ("secrets", "images")}
     kinds = dict.fromkeys(("snapshots", "containers"), ERASED)
-    story.desk.write(objects=decided, kinds=kinds)
+    story.desk.write(objects=decided, kinds=kinds, limits={"objects_per_run": 25})
     before = story.estate()
 
     # the plan only reads, and comes out the same again
@@ -190,13 +190,16 @@ def test_a_tenant_is_erased_and_nothing_is_left(operator: Operator, tmp_path: Pa
     assert story.step("undo").ok().changed == 0
     story.step("quarantine").ok()
 
-    # the stop file stops it before the first call; without it everything goes, keys in a run of their own
+    # the stop file stops it before the first call; without it everything goes, run by run as the limits let it, and
+    # keys in a run of their own
     (story.desk.evidence / "STOP").write_text("somebody asked")
     began = time.time()
     assert "somebody asked" in story.step("purge").output and story.writes(began) == {}
     (story.desk.evidence / "STOP").unlink()
-    story.step("purge").ok()
-    story.step("purge").ok()
+    first = story.step("purge").ok()
+    assert "25 objects are gone now" in first.output and len(keys_of(story.estate()) & going) == len(going) - 25
+    for dummy in range(2):
+        story.step("purge").ok()
     began = time.time()
     assert story.step("purge").ok().changed == 0 and story.writes(began) == {}
     left = keys_of(story.estate())

@@ -203,6 +203,8 @@ class _Run:
     total: int = 0
     skew: float = 0.0
     admitted: bool = False
+    user: str = ""
+    """Id of whose credential it is."""
     began: datetime = field(init=False)
     judged_gates: Sequence[Gate] = ()
     fresh: str = ""
@@ -247,6 +249,7 @@ class _Run:
         self.began = self.journal.now()
         self.switch()
         who, cloud_now = self.patient(self.cloud.who), self.patient(self.cloud.clock)
+        self.user = who.user_id
         self.skew = _skew(cloud_now, self.journal.now())
         problems = self.journal.problems(self.plan.made.ledger)
         guards.check("run", self.scene(who=who, problems=problems, cloud_now=cloud_now))
@@ -269,7 +272,8 @@ class _Run:
     def begin(self) -> None:
         """Write the run down; before its first record of anything else."""
         if not self.begun:
-            self.journal.note("run_begin", of=self.act, objects=self.total, skew_s=self.skew)
+            ids = {"user_id": self.user} if self.user else {}
+            self.journal.note("run_begin", ids, of=self.act, objects=self.total, skew_s=self.skew)
             self.begun = True
 
     def switch(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts import assess, decommission, retire
+from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.acts.retire_guards import Tripped
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.ledger import journal, seal
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model import (
     names,
@@ -100,9 +101,14 @@ def run(act: str, source: decommission.Source, path: str, *, dry_run: bool) -> d
     if dry_run:
         return _would(act, source, path)
     result = decommission.run(act, source, path, on_progress=lambda step: source.on_read(line(step)))
-    if result.stopped is not None:
+    if result.stopped is not None and not _limited(result):
         raise Stopped(act, result)
     return _told(source, path, result)
+
+
+def _limited(result: retire.Result) -> bool:
+    """Whether it came to an end at one of the plan's limits, as it is meant to: another run goes on."""
+    return isinstance(result.stopped, Tripped) and result.stopped.guard.startswith("cap_") and bool(result.objects)
 
 
 class Stopped(Refused):
@@ -126,6 +132,7 @@ def _told(source: decommission.Source, path: str, result: retire.Result) -> dict
         "gib": round(result.gib, 3),
         "calls": result.calls,
         "relocked": result.relocked,
+        "limit": str(result.stopped or ""),
         "plan_digest": digest,
     }
 
@@ -159,6 +166,7 @@ def _would(act: str, source: decommission.Source, path: str) -> dict[str, Any]:
         "gib": 0.0,
         "calls": 0,
         "relocked": [],
+        "limit": "",
         "plan_digest": sealed.digest,
         "diff": [{**header, "before": "", "after": text}],
     }

@@ -361,7 +361,8 @@ class _Drafter:
         if explicit is not None:
             return self._by_choice(key, explicit, key)
         own = marks.Marks.from_metadata(obj.metadata) if kind in ("servers", "volumes", "snapshots") else None
-        if own is not None and own.tenant == policy.tenant.name:
+        # a server that was moved carries the marks of its fence: it is what they name, and not made for it
+        if own is not None and own.tenant == policy.tenant.name and own.source_id != str(obj.id):
             return self._own(key, own)
         if key in self.readers:
             if policy.reader_hosts == "keep":

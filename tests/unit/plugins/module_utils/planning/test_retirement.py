@@ -257,6 +257,11 @@ def test_what_a_migration_left_behind_goes_with_what_it_was_made_for() -> None:
     assert fate(r.case(**others), "snapshots/sn") == "undecided"
 
 
+def test_the_fence_of_what_moved_does_not_make_it_something_made_for_a_migration() -> None:
+    fenced = replace(r.SERVER, metadata={"cloudexit_tenant": "acme", "cloudexit_source_id": r.SERVER.id})
+    assert fate(r.case(servers=[fenced]), f"servers/{r.SERVER.id}") == fate(r.case(), f"servers/{r.SERVER.id}")
+
+
 def test_what_works_for_something_that_stays_stays() -> None:
     other = model.Server(id="s2", ports=["p2"])
     port = replace(r.estate().ports[0], id="p2", device_id="s2", fixed_ips=[model.FixedIp("10.0.0.6", "u1")])

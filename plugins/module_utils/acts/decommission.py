@@ -310,7 +310,7 @@ class Source:
             self._shared = _or_none(lambda: sharing.read(self.cloud, estate))
         return gates.Facts(
             now=timers.text(self.clock()),
-            skew_s=_or_none(lambda: (retiree.clock() - self.clock()).total_seconds()),
+            skew_s=_or_none(partial(self._skew, retiree)),
             estate=estate.digest(),
             again=again.digest(),
             unread=gates.unread(estate),
@@ -330,6 +330,9 @@ class Source:
             who=_or_none(lambda: self.who),
             done=gone,
         )
+
+    def _skew(self, retiree: Retiree) -> float:
+        return (retiree.clock() - self.clock()).total_seconds()
 
     def _activity(
         self,

@@ -142,6 +142,7 @@ class _Reader:
         self._ports()
         self._addresses()
         self._managed()
+        self._hosts()
         self._keys()
         untold = frozenset(
             key
@@ -159,6 +160,14 @@ class _Reader:
             unclaimed=dict(self._unclaimed),
             untold=untold,
         )
+
+    def _hosts(self) -> None:
+        """A dedicated host that carries servers may carry any of them: it tells how many, and not which."""
+        for host in self._estate.of("dedicated_hosts"):
+            if host.properties.get("instance_total"):
+                self._serves[self._key("dedicated_hosts", host)] |= {
+                    self._key("servers", server) for server in self._estate.servers
+                }
 
     def _key(self, kind: str, entry: Any) -> str:
         """The object that an entry shows."""

@@ -358,3 +358,13 @@ def test_an_open_question_keeps_a_workload_and_a_port_is_its_devices() -> None:
     # the server does not name its port, the port names the server
     silent = r.case(servers=[replace(r.SERVER, ports=[])])
     assert "ports/p1" in silent.draft().item("servers/s1").takes  # type: ignore[union-attr]
+
+
+def test_a_dedicated_host_stays_as_long_as_a_server_may_be_on_it() -> None:
+    other = model.Server(id="s2")
+    host = replace(r.res("deh"), properties={"instance_total": 1})
+    both = {"servers": [r.SERVER, other], "resources": {"dedicated_hosts": [host]}}
+    assert fate(r.case(**both), "dedicated_hosts/deh") == "needed"
+    empty = {**both, "resources": {"dedicated_hosts": [replace(host, properties={"instance_total": 0})]}}
+    assert fate(r.case(**empty), "dedicated_hosts/deh") != "needed"
+    assert fate(r.case(servers=[r.SERVER], resources=both["resources"]), "dedicated_hosts/deh") != "needed"

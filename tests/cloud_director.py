@@ -98,7 +98,7 @@ class Director:
             place = org.find_catalog(session, catalog)
             with template.begin(session, place, name, descriptor, sizes) as transfer:
                 for key, data in files.items():
-                    transfer.send(key, lambda write, data=data: write(data))  # type: ignore[misc]
+                    transfer.send(key, lambda write, data=data: write(data))
                 transfer.complete(timeout=60)
         return name
 
@@ -112,7 +112,7 @@ class Director:
             sizes = {key: len(data) for key, data in files.items()}
             with template.begin(session, catalog, f"tests-{name}", descriptor, sizes) as transfer:
                 for key, data in files.items():
-                    transfer.send(key, lambda write, data=data: write(data))  # type: ignore[misc]
+                    transfer.send(key, lambda write, data=data: write(data))
                 made = transfer.complete(timeout=60)
             inside, dummy = vapp.ensure(session, place, box)
             spec = VmSpec(name, 1, 512, (DiskSpec(2 * MIB),), (), description=vm.stamp(marks) if source_id else "")

@@ -162,9 +162,12 @@ def test_a_tenant_is_erased_and_nothing_is_left(operator: Operator, tmp_path: Pa
 
     # the plan only reads, and comes out the same again
     began = time.time()
+    service.control(operator.instance).forget()
     story.run().ok()
     again = story.run().ok()
     assert again.changed == 0 and story.writes(began) == {}
+    asked = service.control(operator.instance).calls()
+    assert asked and not any(call["write"] for call in asked)
     plan = story.plan()
     going = {f"{item['ref']['kind']}/{item['ref']['id']}" for item in plan["items"]}
     ours = {f"{kind}/{ident}" for kind, idents in tenant.ids.items() for ident in idents}

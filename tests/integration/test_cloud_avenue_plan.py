@@ -122,7 +122,7 @@ def test_drafted_filled_in_and_drafted_again(playbook: Playbook, collections_pat
     assert plan is not None
     (db,) = (one for one in plan.workloads.values() if one.source.name == "db")
     assert db.move == "none" and "larger than any disk of the target (2048 GiB)" in db.reason
-    (finding,) = (one for one in large["findings"] if one["rule"] == "disk_over_limit")  # type: ignore[attr-defined]
+    (finding,) = (one for one in large["findings"] if one["rule"] == "disk_over_limit")
     assert "another target" in finding["action"]
     plan_file.write_text(text.replace("size_gib: 100", "size_gib: 2049").replace("firmware: bios", "firmware: uefi", 1))
     refused = ansible(collections_path, "ansible-inventory", "-i", plan_file, "--list")

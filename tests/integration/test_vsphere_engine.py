@@ -272,7 +272,7 @@ def test_folders_are_made_once_by_whoever_comes_first(access: dict[str, Any], se
     sessions = [connect(access) for dummy in places]
     results: list[str] = []
     threads = [
-        threading.Thread(target=lambda s=s, p=p: results.append(placement.ensure_folder(s, p)[0]))  # type: ignore[misc]
+        threading.Thread(target=lambda s=s, p=p: results.append(placement.ensure_folder(s, p)[0]))
         for s, p in zip(sessions, places, strict=True)
     ]
     for thread in threads:
@@ -516,7 +516,7 @@ def test_bytes_that_are_no_disk(
     for text, body in bodies.items():
         spec = make()
         with pytest.raises(CloudExitError) as caught, lease.open_import(session, place, spec) as opened:
-            opened.upload(0, lambda write, body=body: write(body), timeout=20)  # type: ignore[misc]
+            opened.upload(0, lambda write, body=body: write(body), timeout=20)
         assert text in str(caught.value) or text == "checksum"
         assert not left(control, spec, access)
 

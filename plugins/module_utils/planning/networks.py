@@ -27,7 +27,7 @@ BALANCERS = ("load_balancers", "shared_load_balancers", "dedicated_load_balancer
 SEARCHED = 65536
 """Addresses of a subnet among which a free one is looked for."""
 
-Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007  as in model/edit.py: pylint
 Span = tuple[int, int]
 
 

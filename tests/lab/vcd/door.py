@@ -15,7 +15,7 @@ from .web import Answer, Request, json_answer, route
 from .workloads import tell, views
 
 
-def _json(request: Request) -> dict:  # type: ignore[type-arg]
+def _json(request: Request) -> dict:
     return request.json() if request.length else {}
 
 

@@ -48,7 +48,7 @@ def listed(request: Request, rows: Iterable[Row]) -> Answer:
     if expression:
         if request.query.get("filterEncoded") == "true":
             expression = urllib.parse.unquote(expression)
-        found = [r for r in found if matches(expression, lambda name, r=r: dig(r, name))]  # type: ignore[misc]
+        found = [r for r in found if matches(expression, lambda name, r=r: dig(r, name))]
     for name, down in (("sortAsc", False), ("sortDesc", True)):
         by = request.query.get(name)
         if by:
@@ -433,7 +433,7 @@ def create_network(request: Request) -> Answer:
         for other in cloud.find("network", edge=edge["id"]):
             for subnet in other["subnets"]:
                 old = ipaddress.ip_interface(f"{subnet['gateway']}/{subnet['prefixLength']}").network
-                if any(old.version == n.version and old.overlaps(n) for n in new):  # type: ignore[arg-type]
+                if any(old.version == n.version and old.overlaps(n) for n in new):
                     raise ApiError(
                         400, f"The subnet overlaps {old} of {other['name']} on the same edge.", "VALIDATION_EXCEPTION"
                     )

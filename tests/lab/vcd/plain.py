@@ -129,13 +129,13 @@ class Plain:
 def vdc(client: Plain, name: str = seed.VDC) -> str:
     """The address of a VDC by name."""
     said = client.get(f"/api/query?type=orgVdc&format=records&filter=name=={name}&filterEncoded=true")
-    return said.xml().find("OrgVdcRecord").get("href")  # type: ignore[union-attr, return-value]
+    return said.xml().find("OrgVdcRecord").get("href")
 
 
 def catalog(client: Plain) -> str:
     """Make the catalog "ours"; its address."""
-    org = client.get("/api/org").xml().find("Org").get("href")  # type: ignore[union-attr]
-    address = org.replace("/api/org/", "/api/admin/org/") + "/catalogs"  # type: ignore[union-attr]
+    org = client.get("/api/org").xml().find("Org").get("href")
+    address = org.replace("/api/org/", "/api/admin/org/") + "/catalogs"
     said = client.call("POST", address, f'<AdminCatalog {NS} name="ours"/>', "admin.catalog")
     assert said.status == 201, said.body
     found = str(said.xml().get("href")).replace("/admin/catalog", "/catalog")
@@ -148,14 +148,14 @@ def begin_upload(client: Plain, where: str, folder: Path, name: str = "machine")
     body = f'<UploadVAppTemplateParams {NS} name="{name}"><Description/></UploadVAppTemplateParams>'
     said = client.call("POST", f"{where}/action/upload", body, "vcloud.uploadVAppTemplateParams")
     assert said.status == 201, said.body
-    template = str(said.xml().find("Entity").get("href"))  # type: ignore[union-attr]
+    template = str(said.xml().find("Entity").get("href"))
     shown = client.get(template).xml()
     assert shown.get("status") == "0" and shown.find("Tasks/Task") is not None
-    link = shown.find("Files/File/Link").get("href")  # type: ignore[union-attr]
+    link = shown.find("Files/File/Link").get("href")
     data = (folder / "machine.ovf").read_bytes()
     assert client.call("PUT", str(link), data, Content_Type="text/xml").status == 200
     files = client.get(template).xml().findall("Files/File")
-    return template, {str(f.get("name")): str(f.find("Link").get("href")) for f in files if f.find("Link") is not None}  # type: ignore[union-attr]
+    return template, {str(f.get("name")): str(f.find("Link").get("href")) for f in files if f.find("Link") is not None}
 
 
 def upload(client: Plain, where: str, folder: Path, name: str = "machine") -> str:
@@ -197,7 +197,7 @@ def make_vapp(client: Plain, where: str, template: str, name: str = "app", nets:
 
 def first_vm(client: Plain, vapp: str) -> str:
     """The address of a vApp's first VM."""
-    return str(client.get(vapp).xml().find("Children/Vm").get("href"))  # type: ignore[union-attr]
+    return str(client.get(vapp).xml().find("Children/Vm").get("href"))
 
 
 def by_name(client: Plain, path: str, name: str) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def routed(client: Plain, name: str = "net", subnet: str = "10.9.1") -> str:
     }
     said = client.call("POST", f"{V1}/orgVdcNetworks/", body)
     assert said.status == 202 and said.body == b""
-    return str(client.done(said).find("Owner").get("id"))  # type: ignore[union-attr]
+    return str(client.done(said).find("Owner").get("id"))
 
 
 def make_body(name: str, nets: str, template: str, item: str) -> str:

@@ -80,7 +80,7 @@ def _compare(value: Any, sign: str, wanted: str) -> bool:
     try:
         a, b = float(value), float(wanted)
     except ValueError:
-        a, b = str(value), wanted  # type: ignore[assignment]
+        a, b = str(value), wanted
     return {"=lt=": a < b, "=le=": a <= b, "=gt=": a > b, "=ge=": a >= b}[sign]
 
 
@@ -420,7 +420,7 @@ def query(request: Request) -> Answer:
         if request.query.get("filterEncoded") == "true":
             expression = urllib.parse.unquote(expression)
         expression = re.sub(r"(==|!=)(https?://[^;,()]*)", lambda m: m[1] + m[2], expression)
-        records = [r for r in records if matches(expression, lambda name, r=r: _filter_value(request, r, name))]  # type: ignore[misc]
+        records = [r for r in records if matches(expression, lambda name, r=r: _filter_value(request, r, name))]
     for name, down in (("sortAsc", False), ("sortDesc", True)):
         by = request.query.get(name)
         if by:

@@ -252,7 +252,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         with contextlib.suppress(OSError):
-            self.connection.do_handshake()  # type: ignore[attr-defined]
+            self.connection.do_handshake()
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -73,7 +73,7 @@ def test_a_failed_atomic_write_leaves_the_old_file_and_nothing_else(tmp_path: Pa
     file = tmp_path / "f"
     write_atomic(file, "old")
     with pytest.raises(TypeError):
-        write_atomic(file, 5)  # type: ignore[arg-type]
+        write_atomic(file, 5)
     assert file.read_text() == "old"
     assert os.listdir(tmp_path) == ["f"]
 

@@ -152,7 +152,7 @@ class TestXml:
         ],
     )
     def test_the_order_of_elements_counts(self, client: Plain, body: str, status: int) -> None:
-        org = str(client.get("/api/org").xml().find("Org").get("href"))  # type: ignore[union-attr]
+        org = str(client.get("/api/org").xml().find("Org").get("href"))
         address = org.replace("/api/org/", "/api/admin/org/") + "/catalogs"
         said = client.call("POST", address, body.replace("{ns}", NS), "admin.catalog")
         assert said.status == status, said.body
@@ -221,7 +221,7 @@ class TestUpload:
         control.options(transfer_idle_seconds=0)
         shown = client.get(template).xml()
         assert shown.get("status") == "17"
-        assert shown.find("Tasks/Task/Error").get("minorErrorCode") == "TIMEDOUT"  # type: ignore[union-attr]
+        assert shown.find("Tasks/Task/Error").get("minorErrorCode") == "TIMEDOUT"
 
     @pytest.mark.parametrize(
         "old, new, words",
@@ -250,7 +250,7 @@ class TestUpload:
         template, dummy = begin_upload(client, where, tmp_path)
         shown = client.get(template).xml()
         assert shown.get("status") == "-1"
-        assert words in shown.find("Tasks/Task/Error").get("message")  # type: ignore[union-attr, operator]
+        assert words in shown.find("Tasks/Task/Error").get("message")
         body = f'<UploadVAppTemplateParams {NS} name="machine"/>'
         said = client.call("POST", f"{where}/action/upload", body, "vcloud.uploadVAppTemplateParams")
         assert said.minor == "DUPLICATE_NAME"  # the name stays taken
@@ -268,7 +268,7 @@ class TestUpload:
         template, dummy = begin_upload(client, catalog(client), machine)
         assert client.call("DELETE", template).minor == "BUSY_ENTITY"
         task = client.get(template).xml().find("Tasks/Task")
-        assert client.call("POST", f"{task.get('href')}/action/cancel").status == 204  # type: ignore[union-attr]
+        assert client.call("POST", f"{task.get('href')}/action/cancel").status == 204
         assert client.get(template).status == 403  # what is cancelled disappears
         assert not server.cloud.table("catalogitem") and not os.listdir(server.cloud.folder / "transfer")
 
@@ -277,7 +277,7 @@ class TestUpload:
             control.patch("storageprofile", row["id"], limit_mb=3)
         template, dummy = begin_upload(client, catalog(client), machine)
         shown = client.get(template).xml()
-        assert shown.find("Tasks/Task/Error").get("minorErrorCode") == "STORAGE_QUOTA_EXCEEDED"  # type: ignore[union-attr]
+        assert shown.find("Tasks/Task/Error").get("minorErrorCode") == "STORAGE_QUOTA_EXCEEDED"
 
 
 class TestMachines:
@@ -285,9 +285,9 @@ class TestMachines:
         template = upload(client, catalog(client), machine)
         net = routed(client)
         where = vdc(client)
-        source = client.get(template).xml().find("Children/Vm").get("href")  # type: ignore[union-attr]
+        source = client.get(template).xml().find("Children/Vm").get("href")
         profile = client.get("/api/query?type=orgVdcStorageProfile&filter=name==silver;vdcName==" + seed.VDC).xml()
-        silver = profile.find("OrgVdcStorageProfileRecord").get("href")  # type: ignore[union-attr]
+        silver = profile.find("OrgVdcStorageProfileRecord").get("href")
         address = f"{client.url}/api/network/{net.rpartition(':')[2]}"
         nets = (
             '<NetworkConfigSection><ovf:Info/><NetworkConfig networkName="net"><Configuration>'
@@ -310,10 +310,10 @@ class TestMachines:
         vapp = make_vapp(client, where, template, nets=nets, items=item("10.9.1.77"))
         shown = client.get(first_vm(client, vapp)).xml()
         assert shown.get("name") == "web" and shown.get("status") == "8" and shown.get("deployed") == "false"
-        assert shown.find("StorageProfile").get("name") == "silver"  # type: ignore[union-attr]
+        assert shown.find("StorageProfile").get("name") == "silver"
         assert shown.findtext("VmSpecSection/Firmware") == "efi"
         nic = shown.find("NetworkConnectionSection/NetworkConnection")
-        assert (nic.findtext("IpAddress"), nic.findtext("MACAddress")) == ("10.9.1.77", "fa:16:3e:aa:bb:cc")  # type: ignore[union-attr]
+        assert (nic.findtext("IpAddress"), nic.findtext("MACAddress")) == ("10.9.1.77", "fa:16:3e:aa:bb:cc")
         view = Control(server.url, server.cloud.folder / "ca.pem").machines()[1][0]
         assert [d["controller"] for d in view["disks"]] == ["pvscsi", "pvscsi"] and view["firmware"] == "efi"
         assert digest(Path(view["disks"][0]["path"])) == digest(machine / "1.raw")
@@ -469,7 +469,7 @@ class TestMachines:
             "vcloud.instantiateVAppTemplateParams",
         )
         task = client.task(said)
-        assert task.get("status") == "error" and "no room" in task.find("Error").get("message")  # type: ignore[union-attr, operator]
+        assert task.get("status") == "error" and "no room" in task.find("Error").get("message")
         assert not server.cloud.find("vm", place="vapp")
 
 
@@ -490,7 +490,7 @@ class TestNetworks:
             "dhcpPools": [{"enabled": True, "ipRange": {"startAddress": "10.9.1.11", "endAddress": "10.9.1.30"}}],
         }
         assert client.call("PUT", f"{V1}/orgVdcNetworks/{net}/dhcp", pool).status == 400  # overlaps the static pool
-        pool["dhcpPools"][0]["ipRange"]["startAddress"] = "10.9.1.20"  # type: ignore[index]
+        pool["dhcpPools"][0]["ipRange"]["startAddress"] = "10.9.1.20"
         client.done(client.call("PUT", f"{V1}/orgVdcNetworks/{net}/dhcp", pool))
         assert client.get(f"{V1}/orgVdcNetworks/{net}/dhcp").json()["enabled"] is True
         client.done(client.call("DELETE", f"{V1}/orgVdcNetworks/{net}"))
@@ -638,7 +638,7 @@ class TestFirewall:
             "typeValue": "IP_SET",
             "ipAddresses": ["10.0.0.1", "10.0.0.0/24", "10.0.0.5-10.0.0.9"],
         }
-        group = client.done(client.call("POST", f"{V1}/firewallGroups/", body)).find("Owner").get("id")  # type: ignore[union-attr]
+        group = client.done(client.call("POST", f"{V1}/firewallGroups/", body)).find("Owner").get("id")
         assert client.call("POST", f"{V1}/firewallGroups/", body).minor == "DUPLICATE_NAME"
         assert (
             client.call("POST", f"{V1}/firewallGroups/", {**body, "name": "b", "ipAddresses": ["10.0.0.300"]}).status
@@ -650,7 +650,7 @@ class TestFirewall:
             "contextEntityId": owner["id"],
             "applicationPorts": [{"protocol": "TCP", "destinationPorts": ["80", "90-91"]}],
         }
-        profile = client.done(client.call("POST", f"{V1}/applicationPortProfiles/", ports)).find("Owner").get("id")  # type: ignore[union-attr]
+        profile = client.done(client.call("POST", f"{V1}/applicationPortProfiles/", ports)).find("Owner").get("id")
         wrong = {**ports, "name": "q", "applicationPorts": [{"protocol": "TCP", "destinationPorts": ["91-90"]}]}
         assert client.call("POST", f"{V1}/applicationPortProfiles/", wrong).status == 400
         listed = client.get(f"{V1}/applicationPortProfiles/?filter=_context=={owner['id']}&pageSize=128").json()[
@@ -679,7 +679,7 @@ class TestFirewall:
             "internalAddresses": "10.0.0.0/24",
         }
         task = client.done(client.call("POST", f"{url}/", body))
-        assert task.find("Owner").get("id") == edge["id"]  # type: ignore[union-attr]
+        assert task.find("Owner").get("id") == edge["id"]
         made = client.get(url).json()["values"][0]
         assert client.call("POST", url, {**body, "externalAddresses": "192.0.2.1"}).status == 400
         assert client.call("POST", url, {k: v for k, v in body.items() if k != "externalAddresses"}).status == 400
@@ -783,7 +783,7 @@ class TestPackets:
         def group(name: str, *addresses: str) -> list[dict[str, str]]:
             body = {"name": name, "ownerRef": owner, "typeValue": "IP_SET", "ipAddresses": list(addresses)}
             task = client.done(client.call("POST", f"{V1}/firewallGroups/", body))
-            return [{"id": str(task.find("Owner").get("id"))}]  # type: ignore[union-attr]
+            return [{"id": str(task.find("Owner").get("id"))}]
 
         ports = {
             "name": "p80",
@@ -792,7 +792,7 @@ class TestPackets:
             "applicationPorts": [{"protocol": "TCP", "destinationPorts": ["80"]}],
         }
         task = client.done(client.call("POST", f"{V1}/applicationPortProfiles/", ports))
-        profile = {"id": str(task.find("Owner").get("id"))}  # type: ignore[union-attr]
+        profile = {"id": str(task.find("Owner").get("id"))}
         nat = {
             "name": "n",
             "type": "DNAT",
@@ -974,7 +974,7 @@ class TestLab:
             path = urllib.parse.urlsplit(template).path
             files = client.get(path).xml().findall("Files/File")
             assert {f.get("name"): f.get("bytesTransferred") for f in files}["disk1.vmdk"] == "1000"
-            rest = {str(f.get("name")): str(f.find("Link").get("href")) for f in files if f.find("Link") is not None}  # type: ignore[union-attr]
+            rest = {str(f.get("name")): str(f.find("Link").get("href")) for f in files if f.find("Link") is not None}
             assert (
                 client.call(
                     "PUT", rest["disk1.vmdk"], data[1000:], Content_Range=f"bytes 1000-{len(data) - 1}/{len(data)}"

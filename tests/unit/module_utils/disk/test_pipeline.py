@@ -120,7 +120,7 @@ def test_a_slow_receiver_holds_the_readers_back() -> None:
         if source.reads > started + 1 + pool.IN_FLIGHT:
             ahead.set()
 
-    source.read_at = watched  # type: ignore[method-assign]
+    source.read_at = watched
 
     def write(piece: bytes) -> None:
         nonlocal started
@@ -210,7 +210,7 @@ def test_results_come_in_order_and_errors_do_not_wait_for_them() -> None:
 
         return work
 
-    assert list(pool.ordered(range(50), new_worker, threads=2)) == [n * 2 for n in range(50)]  # type: ignore[arg-type]
+    assert list(pool.ordered(range(50), new_worker, threads=2)) == [n * 2 for n in range(50)]
 
     blocked = threading.Event()
 
@@ -224,7 +224,7 @@ def test_results_come_in_order_and_errors_do_not_wait_for_them() -> None:
 
         return work
 
-    results = pool.ordered(range(50), failing_worker, threads=2)  # type: ignore[arg-type]
+    results = pool.ordered(range(50), failing_worker, threads=2)
     release = threading.Timer(0.2, blocked.set)  # the pool waits for its threads before it raises
     release.start()
     with pytest.raises(CloudExitError, match="job 1"):
@@ -243,7 +243,7 @@ def test_an_error_of_the_jobs_themselves_is_raised() -> None:
 def test_leaving_early_ends_the_threads() -> None:
     results = pool.ordered(iter(range(10**9)), lambda: lambda job: job, threads=3)
     assert [next(results) for _unused in range(5)] == [0, 1, 2, 3, 4]
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_a_stream_is_deterministic_where_asked(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ SHAPES: dict[str, tuple[int, dict[int, bytes]]] = {
 
 def convert(path: Path, out: Path, **options: object) -> pipeline.PassResult:
     with open_source(path) as source, out.open("wb") as file:
-        result = pipeline.stream_vmdk(source, file.write, **options)  # type: ignore[arg-type]
+        result = pipeline.stream_vmdk(source, file.write, **options)
     assert result.bytes_sent == out.stat().st_size
     return result
 

@@ -114,7 +114,7 @@ def test_a_project_that_cannot_be_read(fake: FakeCloud, load: Load) -> None:
             return 401, {"error": {"message": "no role"}}, {}
         return token(method, path, body, given)
 
-    fake._identity = refuse  # type: ignore[method-assign]
+    fake._identity = refuse
     with pytest.raises(AnsibleParserError, match="The project globex cannot be read"):
         load(projects=["all"])
     assert len(hosts(load(projects=["all"], strict_projects=False))) == 2

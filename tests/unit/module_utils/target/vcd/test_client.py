@@ -133,7 +133,7 @@ def test_a_wrong_password_is_told_without_it(fake: Fake) -> None:
 )
 def test_a_log_in_has_one_way(given: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
-        client.connect("https://h", "acme", **given)  # type: ignore[arg-type]
+        client.connect("https://h", "acme", **given)
 
 
 @pytest.mark.parametrize(

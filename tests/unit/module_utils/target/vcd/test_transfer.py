@@ -76,7 +76,7 @@ def spec(**more: object) -> VmSpec:
         "guest_id": "debian12_64Guest",
         **more,
     }
-    return VmSpec(**values)  # type: ignore[arg-type]
+    return VmSpec(**values)
 
 
 def test_a_descriptor_says_what_the_machine_is() -> None:

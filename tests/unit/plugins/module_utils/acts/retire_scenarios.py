@@ -351,14 +351,14 @@ def an_object_that_comes_back(desk: Desk) -> list[str]:
     effect = desk.model.call
 
     def call(ref: object, step: str, on_progress: object = None) -> object:
-        answer = effect(ref, step)  # type: ignore[arg-type]
+        answer = effect(ref, step)
         if step == "delete" and getattr(ref, "id", "") == "s1":
             # for a while all readings are of a copy that is late
             desk.model.hidden[("servers", "s1")] = 2
             desk.model.hidden[("ports", "p1")] = 2
         return answer
 
-    desk.model.call = call  # type: ignore[assignment,method-assign]
+    desk.model.call = call
     return purge(desk)
 
 
@@ -380,7 +380,7 @@ def a_key_whose_volume_is_there_again(desk: Desk) -> list[str]:
 def a_gate_that_closes_after_the_canary(desk: Desk) -> list[str]:
     model = desk.model
     gates = model.gates
-    model.gates = lambda: [rm.Gate("accepted", False)] if model.deleted else gates()  # type: ignore[method-assign]
+    model.gates = lambda: [rm.Gate("accepted", False)] if model.deleted else gates()
     desk.run("purge")
     return ["went on"] if len({name for kind, name, uid in model.deleted if kind == "servers"}) > 1 else []
 
@@ -395,7 +395,7 @@ def a_stop_after_an_unlock(desk: Desk) -> list[str]:
     model = desk.model
     desk.run("quarantine")
     stop = model.stop
-    model.stop = lambda: "wait" if ("servers", "s1", "unlock") in model.calls else stop()  # type: ignore[method-assign]
+    model.stop = lambda: "wait" if ("servers", "s1", "unlock") in model.calls else stop()
     desk.run("purge")
     return [] if model.things[("servers", "s1")].locked else ["left unlocked"]
 
@@ -417,14 +417,14 @@ def a_write_before_a_lock(desk: Desk) -> list[str]:
     effect = model.call
 
     def call(ref: object, step: str, on_progress: object = None) -> object:
-        answer = effect(ref, step)  # type: ignore[arg-type]
+        answer = effect(ref, step)
         if step == "unlock":
             meddled(desk, "servers", "s1").events.append((model.now + timedelta(milliseconds=3), "written to"))
         return answer
 
-    model.call = call  # type: ignore[assignment,method-assign]
+    model.call = call
     desk.run("purge")
-    model.call = effect  # type: ignore[method-assign]
+    model.call = effect
     return purge(desk)
 
 

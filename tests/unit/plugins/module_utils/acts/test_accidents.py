@@ -70,9 +70,7 @@ def test_cloud_nuke_812_a_protected_server_does_not_go_with_its_interface(desk: 
     """A server with an exclusion tag was deleted as an untagged interface took it along."""
     model = desk.model
     closure = model.closure
-    model.closure = lambda ref, obj: (  # type: ignore[method-assign]
-        {"servers/s9"} if ref.key == "ports/p1" else closure(ref, obj)
-    )
+    model.closure = lambda ref, obj: {"servers/s9"} if ref.key == "ports/p1" else closure(ref, obj)
     assert "servers/s9" in str(stopped(desk, "closure"))
 
 
@@ -137,9 +135,9 @@ def test_openstack_project_cleanup_a_part_that_fails_is_not_swallowed(desk: Desk
     def call(ref: object, step: str, on_progress: object = None) -> object:
         if getattr(ref, "kind", "") == "security_groups":
             raise Refused("403: not allowed")
-        return effect(ref, step)  # type: ignore[arg-type]
+        return effect(ref, step)
 
-    desk.model.call = call  # type: ignore[assignment,method-assign]
+    desk.model.call = call
     done = desk.run("purge")
     assert isinstance(done.stopped, Refused)
     assert "security_groups/g1" in done.waiting
@@ -164,11 +162,11 @@ def test_azure_locks_the_own_lock_stays_until_its_turn(desk: Desk) -> None:
     effect = model.call
 
     def call(ref: object, step: str, on_progress: object = None) -> object:
-        answer = effect(ref, step)  # type: ignore[arg-type]
+        answer = effect(ref, step)
         locked.append({thing.obj.id for thing in model.of("servers") if thing.obj.id != "s9" and not thing.locked})
         return answer
 
-    model.call = call  # type: ignore[assignment,method-assign]
+    model.call = call
     desk.run("purge")
     assert max(map(len, locked)) == 1
 
@@ -195,7 +193,7 @@ def test_atlassian_2022_an_id_of_another_kind(desk: Desk) -> None:
 def test_atlassian_2022_the_first_one_goes_alone(desk: Desk) -> None:
     """883 sites were gone in 23 minutes. Here whoever says stop after the first saves all others."""
     model = desk.model
-    model.stop = lambda: "wait" if model.deleted else ""  # type: ignore[method-assign]
+    model.stop = lambda: "wait" if model.deleted else ""
     done = desk.run("purge")
     assert isinstance(done.stopped, Tripped) and done.stopped.guard == "stop"
     assert len([one for one in model.deleted if one[0] == "servers"]) == 1
@@ -246,10 +244,10 @@ def test_a_crash_between_intent_and_outcome_is_read_and_not_repeated(desk: Desk,
         model.dead = True
         raise rm.Crash
 
-    model.effect = dying  # type: ignore[method-assign]
+    model.effect = dying
     with pytest.raises(rm.Crash):
         desk.run("purge")
-    model.effect = effect  # type: ignore[method-assign]
+    model.effect = effect
     assert desk.run("purge").stopped is None
     assert model.get("servers", "s2") is None
     assert model.calls.count(("servers", "s2", "delete")) == (1 if arrived else 2)

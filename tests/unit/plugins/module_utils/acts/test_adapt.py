@@ -135,12 +135,12 @@ def test_stopped_between_hash_and_change_uses_the_manifest(engine: Engine, work:
             raise KeyboardInterrupt
         real(self, state, **more)
 
-    adapt._Record.write = write  # type: ignore[method-assign]
+    adapt._Record.write = write
     try:
         with pytest.raises(KeyboardInterrupt):
             adapt.run(work)
     finally:
-        adapt._Record.write = real  # type: ignore[method-assign]
+        adapt._Record.write = real
     root = json.loads((Path(work.record) / "adapt.json").read_text())["manifest_before"]
     assert adapt.run(replace(work, fresh=False)).manifest_before == root
 

@@ -55,7 +55,7 @@ class Service:
         self.model, self.folder = model, folder
         self.ledger = folder / "evidence" / "ledger.jsonl"
         self.ledger.parent.mkdir()
-        model.memory = File(self.ledger)  # type: ignore[assignment]
+        model.memory = File(self.ledger)
         self.runs = 0
         self.asked = 0
 

@@ -165,7 +165,7 @@ def test_agents_of_the_source_are_masked_only_offline(guest: Guest) -> None:
 def test_agents_stay_online_and_where_they_are_wanted(guest: Guest) -> None:
     guest.files({"/usr/lib/systemd/system/qemu-guest-agent.service": "[Unit]\n"})
     for options in ({"offline": False}, {"disable_agents": False}):
-        tree, dummy = decide(guest, **options)  # type: ignore[arg-type]
+        tree, dummy = decide(guest, **options)
         assert not [change for change in tree.changes() if "qemu-guest-agent" in change.path]
 
 

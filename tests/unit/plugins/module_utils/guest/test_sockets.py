@@ -133,7 +133,7 @@ def look(*found: Socket, **changed: Any) -> Look:
 
 def tcp(local: str, remote: str, state: str = "ESTAB", process: str = "", protocol: Any = "tcp") -> Socket:
     ends = [end for text in (local, remote) for end in (text.rpartition(":")[0], int(text.rpartition(":")[2]))]
-    return Socket(protocol, state, ends[0], ends[1], ends[2], ends[3], process)  # type: ignore[arg-type]
+    return Socket(protocol, state, ends[0], ends[1], ends[2], ends[3], process)
 
 
 def listen(port: int, process: str = "", address: str = "0.0.0.0", protocol: Any = "tcp") -> Socket:

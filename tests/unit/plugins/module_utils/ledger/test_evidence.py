@@ -17,7 +17,7 @@ ROOT = "blake3:" + "ab" * 32
 
 
 def record(path: Path, *acts: Act, **options: object) -> evidence.Recorded:
-    return evidence.record(str(path), "acme", "web-1-3f2a9c1d", acts, **options)  # type: ignore[arg-type]
+    return evidence.record(str(path), "acme", "web-1-3f2a9c1d", acts, **options)
 
 
 @pytest.fixture

@@ -355,7 +355,7 @@ def test_the_edge_stops_what_it_does_not_let_through() -> None:
     target = replace(target, edge=m.Edge(inside=["10.0.0.0/24"]))
     one = only(compare(source, target))
     assert (one.where, one.target_text) == ("edge", "default of the edge's firewall: DROP")
-    assert compare(source, replace(target, edge=replace(target.edge, enabled=False))).equal  # type: ignore[type-var]
+    assert compare(source, replace(target, edge=replace(target.edge, enabled=False))).equal
     # it does not see who is behind it too
     near = one_machine(replace(SSH, remote="10.0.0.0/25"))
     target = replace(translate(near, prefix="cx", edge="none").target, edge=m.Edge(inside=["10.0.0.0/24"]))

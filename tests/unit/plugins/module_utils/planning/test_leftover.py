@@ -20,8 +20,8 @@ def estate(**kinds: list[object]) -> es.Estate:
         version=es.VERSION,
         tenant=es.Tenant("p-1"),
         read=dict.fromkeys([*kinds, "snapshots"], "complete"),
-        resources=others,  # type: ignore[arg-type]
-        **typed,  # type: ignore[arg-type]
+        resources=others,
+        **typed,
     )
 
 

@@ -133,7 +133,7 @@ def test_a_workload_that_moved_is_proven_and_accepted_goes_with_all_that_it_used
     assert server is not None
     assert server.takes == ["ports/p1", "volumes/v1", "volumes/v2"]
     assert server.why == "moved to vc/web, read back equal at 2026-12-01T00:00:00Z, accepted by Paul on 2026-12-05"
-    assert plan.item("volumes/v1").after == ["servers/s1"]  # type: ignore[union-attr]
+    assert plan.item("volumes/v1").after == ["servers/s1"]
     assert plan.timers and plan.waivers[0].gate == "G9"
     assert documents.loads(json.dumps(schema.dump(plan))).digest() == plan.digest()
 
@@ -179,7 +179,7 @@ def test_erased_and_exported_need_no_proof_and_copies_their_own_word() -> None:
     assert (fates["snapshots/sn"], fates["volumes/v1"], fates["servers/s1"]) == ("erased", "erased", "erased")
     exported = replace(r.ERASED, choice="exported", what="qcow2", digest="sha256:1", handed_over="2026-12-01")
     plan = r.case(workloads={"web": exported}, proofs={}, acceptances={}).draft()
-    assert plan.item("volumes/v1").choice == "exported"  # type: ignore[union-attr]
+    assert plan.item("volumes/v1").choice == "exported"
     nothing = replace(exported, digest="")
     assert fate(r.case(workloads={"web": nothing}), "servers/s1") == "undecided"
 
@@ -191,7 +191,7 @@ def test_the_last_copy_is_never_chosen_with_its_kind() -> None:
     by_itself = r.case(resources={"volume_backups": backups}, objects={"volume_backups": {"b2": r.ERASED}})
     assert fate(by_itself, "volume_backups/b2") == "erased"
     # a backup that stays is named as what can be restored
-    assert "volume_backups/b1 stays" in by_itself.draft().item("volumes/v1").restorable  # type: ignore[union-attr]
+    assert "volume_backups/b1 stays" in by_itself.draft().item("volumes/v1").restorable
 
 
 def test_an_image_is_a_copy_only_where_it_says_so() -> None:
@@ -357,7 +357,7 @@ def test_an_open_question_keeps_a_workload_and_a_port_is_its_devices() -> None:
     assert fate(r.case(plan=r.migration(web=asked)), "servers/s1") == "undecided"
     # the server does not name its port, the port names the server
     silent = r.case(servers=[replace(r.SERVER, ports=[])])
-    assert "ports/p1" in silent.draft().item("servers/s1").takes  # type: ignore[union-attr]
+    assert "ports/p1" in silent.draft().item("servers/s1").takes
 
 
 def test_a_dedicated_host_stays_as_long_as_a_server_may_be_on_it() -> None:

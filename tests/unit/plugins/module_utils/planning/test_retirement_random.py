@@ -162,9 +162,7 @@ def check(case: retirements.Case) -> Counter[str]:
                 assert (
                     floating.port_id != port.id
                     or f"floating_ips/{floating.id}" not in gone
-                    or (
-                        plan.item(f"floating_ips/{floating.id}").choice != "residue"  # type: ignore[union-attr]
-                    )
+                    or (plan.item(f"floating_ips/{floating.id}").choice != "residue")
                 )
         for key in used & gone:
             assert place.get(f"ports/{port.id}", -1) < place[key]

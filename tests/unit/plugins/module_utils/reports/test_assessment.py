@@ -68,7 +68,7 @@ def small(**changed: object) -> assessments.Assessment:
         for w in base.workloads
     ]
     calm: dict[str, object] = {"workloads": workloads, "items": [], "findings": [], "drift": [], "to_fill": []}
-    return replace(base, **(calm | changed))  # type: ignore[arg-type]
+    return replace(base, **(calm | changed))
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -194,7 +194,7 @@ def test_a_wave_says_whether_it_fits() -> None:
     )  # fmt: skip
 
     def said(**changed: object) -> str:
-        return Page(report.render(small(waves=[replace(wave, **changed)]), "en")).sections["waves"]  # type: ignore[arg-type]
+        return Page(report.render(small(waves=[replace(wave, **changed)]), "en")).sections["waves"]
 
     assert "✓ fits" in said() and "1\u00a0February 2027, 20:00\u00a0UTC" in said() and "measured" in said()
     assert "1\u00a0h 30\u00a0min" in said() and "the rate of the copy" in said()

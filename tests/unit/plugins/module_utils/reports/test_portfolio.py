@@ -37,11 +37,11 @@ def calm(**changed: object) -> assessments.Assessment:
         seconds_late=10800, fits=True,
     )  # fmt: skip
     given: dict[str, object] = {"workloads": workloads, "waves": [wave], "items": [], "findings": [], "drift": []}
-    return replace(base, **(given | changed))  # type: ignore[arg-type]
+    return replace(base, **(given | changed))
 
 
 def row(a: assessments.Assessment | None, **given: object) -> portfolios.Tenant:
-    return report.tenant("acme", a, TODAY, **given)  # type: ignore[arg-type]
+    return report.tenant("acme", a, TODAY, **given)
 
 
 def test_figures() -> None:

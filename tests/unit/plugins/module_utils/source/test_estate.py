@@ -298,7 +298,7 @@ def test_a_stalled_service(fake: FakeCloud) -> None:
 def test_a_service_that_the_catalogue_does_not_have(fake: FakeCloud) -> None:
     fake.add_server("web-1")
     token = fake._token
-    fake._token = lambda project: (  # type: ignore[method-assign]
+    fake._token = lambda project: (
         token(project) | {"catalog": [e for e in token(project)["catalog"] if e["type"] != "image"]}
     )
     estate = read(fake).estate

@@ -68,7 +68,7 @@ class FakeCloud:
 
 
 def retiree(cloud: FakeCloud, *doomed: str) -> Retiree:
-    return Retiree(cloud, doomed, sleep=lambda _seconds: None, wait_seconds=2)  # type: ignore[arg-type]
+    return Retiree(cloud, doomed, sleep=lambda _seconds: None, wait_seconds=2)
 
 
 def ref(kind: str = "volumes", ident: str = "v1") -> Reference:
@@ -214,7 +214,7 @@ def test_the_state_of_a_step_that_never_comes_is_a_timeout() -> None:
         "DELETE compute.test/servers/s1/os-volume_attachments/v1": Answer(202),
     }
     ticking = iter(range(1000))
-    made = Retiree(cloud, sleep=lambda _seconds: None, clock=lambda: next(ticking), wait_seconds=5)  # type: ignore[arg-type]
+    made = Retiree(cloud, sleep=lambda _seconds: None, clock=lambda: next(ticking), wait_seconds=5)
     obj = made.read(ref())
     assert made.way(ref(), obj) == ("detach:s1", "delete")
     with pytest.raises(errors.Timeout) as caught:
@@ -304,13 +304,13 @@ def test_of_a_plan_it_knows_what_goes_and_what_is_part_of_what() -> None:
         "GET load_balancer.test/lbaas/pools/pool1/members": Answer(200, {"members": [{"id": "m1"}]}),
     }
     member = Item(ref=ref("lb_members", "m1"), stage="front_doors", choice="erased", seen={"parent": "pool1"})
-    made = Retiree.of(cloud, SimpleNamespace(items=[member]))  # type: ignore[arg-type]
+    made = Retiree.of(cloud, SimpleNamespace(items=[member]))
     assert made.read(ref("lb_members", "m1")) is not None
     assert cloud.calls == ["GET load_balancer.test/lbaas/pools/pool1/members/m1"]
     # the pool went, and the member with it
     cloud.answers = {"GET load_balancer.test/lbaas/pools": Answer(200, {"pools": []})}
     assert made.read(ref("lb_members", "m1")) is None
-    assert Retiree(cloud).read(ref("lb_members", "m1")) is None  # type: ignore[arg-type]
+    assert Retiree(cloud).read(ref("lb_members", "m1")) is None
 
 
 @pytest.mark.parametrize(

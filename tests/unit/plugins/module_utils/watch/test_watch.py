@@ -25,7 +25,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.model = rm.Model(2)
-        self.model.stop = retire.stop_file(str(folder / "stop"))  # type: ignore[method-assign]
+        self.model.stop = retire.stop_file(str(folder / "stop"))
         self.plan, self.ledger, self.stop = folder / "plan.json", folder / "ledger.jsonl", folder / "stop"
         self.plan.write_bytes(canonical.dumps(schema.dump(rm.small(self.model))) + b"\n")
         self.readable = True

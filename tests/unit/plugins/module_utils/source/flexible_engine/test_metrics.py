@@ -97,7 +97,7 @@ def test_a_cloud_without_monitoring(tenants: Tenants) -> None:
             return None
 
     with pytest.raises(NotFound):
-        metrics.read(Without())  # type: ignore[arg-type]
+        metrics.read(Without())
 
 
 @pytest.mark.parametrize(

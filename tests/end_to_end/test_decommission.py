@@ -219,7 +219,8 @@ def test_a_tenant_is_erased_and_nothing_is_left(operator: Operator, tmp_path: Pa
     assert "somebody asked" in story.step("purge").output and story.writes(began) == {}
     (story.desk.evidence / "STOP").unlink()
     first = story.step("purge").ok()
-    assert "25 objects are gone now" in first.output and len(keys_of(story.estate()) & going) == len(going) - 25
+    gone = len(going) - len(keys_of(story.estate()) & going)
+    assert 0 < gone <= 25 and f"{gone} objects are gone now" in first.output, first.output
     for dummy in range(2):
         story.step("purge").ok()
     began = time.time()

@@ -269,9 +269,12 @@ class _Making:
             subnet = self.api.get("network", f"/ports/{port}")["port"]["fixed_ips"][0]["subnet_id"]
             if subnet in self.tenant.ids["subnets"][:2]:
                 inside.add(port)
-        for port in (*sorted(inside)[:2], None):
+        # a port in a subnet that the router does not reach takes none
+        for port in (*(port for port in ports if port in inside), None):
+            if port is not None and len(self.tenant.ids.get("floating_ips", [])) == 2:
+                continue
             body = {"floating_network_id": self.external} | ({"port_id": port} if port else {})
-            with contextlib.suppress(ApiError):  # a subnet that the router does not reach
+            with contextlib.suppress(ApiError):
                 made = self.api.post("network", "/floatingips", {"floatingip": body})
                 self.tenant.add("floating_ips", str(made["floatingip"]["id"]))
 

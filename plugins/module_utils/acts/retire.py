@@ -599,6 +599,9 @@ class _Quarantine(_Run):
             else:
                 self.result.already += 1
                 self.result.waiting.remove(item.ref.key)
+        if self.journal.unended("quarantine"):
+            # a run was killed after its last call: that all is at rest was seen now, and the cool-off begins
+            self.begin()
 
     def rest(self, item: Item) -> bool:
         """Bring it to rest, whatever of that is already done; whether there was, or is, anything to do for it now."""

@@ -92,6 +92,7 @@ class Journal:
         self._issued: dict[str, list[Intent]] = {}
         self._rest: dict[str, dict[str, Step]] = {}
         self._touched: dict[str, str] = {}
+        self._unended: set[str] = set()
         self._touched_before: dict[str, str] = {}
         self._tainted: set[str] = set()
         self._days: dict[str, Spent] = {}
@@ -167,6 +168,10 @@ class Journal:
         """
         return self._touched.get(key, "")
 
+    def unended(self, act: str) -> bool:
+        """Whether a run of an act of this plan began and none has come to its end since."""
+        return act in self._unended
+
     def tainted(self, key: str) -> bool:
         """Whether a purge saw that others used it; only a new quarantine, or a new plan, makes that good."""
         return key in self._tainted
@@ -225,6 +230,10 @@ class Journal:
         key, run = str(record["ids"].get("object", "")), str(record["ids"].get("run", ""))
         if act == "run_begin":
             self._skew = timedelta(seconds=float(result.get("skew_s", 0)))
+        if record["digests"].get("plan") == self.plan and act == "run_begin":
+            self._unended.add(str(result.get("of")))
+        elif record["digests"].get("plan") == self.plan and act == "run_end" and not result.get("stopped"):
+            self._unended.discard(str(result.get("of")))
         if act == "purge_intent" and result.get("last"):
             for spent in (
                 self._days.setdefault(str(record["time"])[:10], Spent(set())),
@@ -287,4 +296,4 @@ def new_run(now: datetime) -> str:
     """The name of a run: when it began, and by which process."""
     if now.tzinfo is None:
         raise CloudExitError("A run needs the time with its zone")
-    return f"{now.astimezone(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}-{os.getpid()}"
+    return f"{text(now)}-{os.getpid()}"

@@ -160,3 +160,28 @@ def test_a_quarantine_is_undone_exactly_and_made_again(desk: Desk) -> None:
         assert desk.run("purge").stopped is None
     assert left(model) == []
     assert model.violations == []
+
+
+def test_a_quarantine_that_was_killed_after_its_last_call_is_ended_by_the_next_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends() -> list[str]:
+        records = ledger.chain.read(desk.path)
+        return [r["act"] for r in records if r["act"] in ("run_begin", "run_end") and r["result"]["of"] == "quarantine"]
+
+    note = ledger.Journal.note
+
+    def killed(self: ledger.Journal, act: str, *args: Any, **result: Any) -> None:
+        if act == "run_end":
+            raise rm.Crash
+        note(self, act, *args, **result)
+
+    monkeypatch.setattr(ledger.Journal, "note", killed)
+    with pytest.raises(rm.Crash):
+        desk.run("quarantine")
+    monkeypatch.setattr(ledger.Journal, "note", note)
+    assert ends() == ["run_begin"]
+    again = desk.run("quarantine")
+    assert again.stopped is None and not again.changed and ends() == ["run_begin", "run_begin", "run_end"]
+    desk.run("quarantine")
+    assert ends() == ["run_begin", "run_begin", "run_end"], "one that has nothing to do writes nothing"

@@ -599,8 +599,8 @@ class _Quarantine(_Run):
             else:
                 self.result.already += 1
                 self.result.waiting.remove(item.ref.key)
-        if self.journal.unended("quarantine"):
-            # a run was killed after its last call: that all is at rest was seen now, and the cool-off begins
+        if not self.journal.rested():
+            # nothing was left to do: that all is at rest was seen now, and the cool-off begins
             self.begin()
 
     def rest(self, item: Item) -> bool:

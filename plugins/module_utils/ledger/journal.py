@@ -92,7 +92,7 @@ class Journal:
         self._issued: dict[str, list[Intent]] = {}
         self._rest: dict[str, dict[str, Step]] = {}
         self._touched: dict[str, str] = {}
-        self._unended: set[str] = set()
+        self._at_rest = False
         self._touched_before: dict[str, str] = {}
         self._tainted: set[str] = set()
         self._days: dict[str, Spent] = {}
@@ -168,9 +168,9 @@ class Journal:
         """
         return self._touched.get(key, "")
 
-    def unended(self, act: str) -> bool:
-        """Whether a run of an act of this plan began and none has come to its end since."""
-        return act in self._unended
+    def rested(self) -> bool:
+        """Whether a quarantine of this plan came to its end, and no other quarantine or undo was begun since."""
+        return self._at_rest
 
     def tainted(self, key: str) -> bool:
         """Whether a purge saw that others used it; only a new quarantine, or a new plan, makes that good."""
@@ -230,10 +230,11 @@ class Journal:
         key, run = str(record["ids"].get("object", "")), str(record["ids"].get("run", ""))
         if act == "run_begin":
             self._skew = timedelta(seconds=float(result.get("skew_s", 0)))
-        if record["digests"].get("plan") == self.plan and act == "run_begin":
-            self._unended.add(str(result.get("of")))
-        elif record["digests"].get("plan") == self.plan and act == "run_end" and not result.get("stopped"):
-            self._unended.discard(str(result.get("of")))
+        if record["digests"].get("plan") == self.plan and act in ("run_begin", "run_end"):
+            if result.get("of") == "quarantine":
+                self._at_rest = act == "run_end" and not result.get("stopped")
+            elif result.get("of") == "undo":
+                self._at_rest = False
         if act == "purge_intent" and result.get("last"):
             for spent in (
                 self._days.setdefault(str(record["time"])[:10], Spent(set())),

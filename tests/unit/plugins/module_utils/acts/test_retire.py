@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,15 @@ def test_a_quarantine_that_was_killed_after_its_last_call_is_ended_by_the_next_r
     assert again.stopped is None and not again.changed and ends() == ["run_begin", "run_begin", "run_end"]
     desk.run("quarantine")
     assert ends() == ["run_begin", "run_begin", "run_end"], "one that has nothing to do writes nothing"
+
+
+def test_a_plan_of_things_that_have_no_quarantine_can_be_purged(desk: Desk) -> None:
+    plan = desk.model.plan
+    assert plan is not None
+    desk.model.plan = replace(plan, items=[item for item in plan.items if item.ref.kind == plan.items[0].ref.kind])
+    desk.model.quarantine_steps = lambda ref, obj: ()
+    assert desk.run("quarantine").stopped is None and desk.journal().rested()
+    count = len(ledger.chain.read(desk.path))
+    assert desk.run("quarantine").stopped is None and len(ledger.chain.read(desk.path)) == count
+    desk.run("undo")
+    assert desk.journal().rested(), "there was nothing to undo"

@@ -500,7 +500,6 @@ def test_what_is_ours_is_made_changed_and_removed(lab: Lab, session: Session) ->
         made = network.apply_on_edge(session, edge.id, network.route_kind(edge.id), [want], "acme")
         assert [one.action for one in made.changes] == [action]
     assert network.apply_on_edge(session, edge.id, network.route_kind(edge.id), [], "acme", remove=True)
-    network.settled(session, edge.id)
     assert network.used_addresses(session, edge.id) == []
 
 

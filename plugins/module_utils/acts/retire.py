@@ -235,6 +235,7 @@ class _Run:
         return {item.ref.key: item for item in self.plan.items}
 
     def work(self) -> None:
+        """What the act does between admission and leaving; each of the three has its own."""
         raise NotImplementedError
 
     def leave(self) -> None:

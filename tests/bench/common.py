@@ -19,7 +19,7 @@ import os
 import platform
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LAB = CHECKOUT / ".lab"
 CACHE = LAB / "cache" / "bench"
 RESULTS = LAB / "bench"
+MEASURED = Path(__file__).with_name("measured.py")
 
 
 def say(text: str) -> None:
@@ -41,8 +42,7 @@ def say(text: str) -> None:
 class Sample:
     """One run of a process and all its children: seconds of wall and CPU time, peak memory of its largest process.
 
-    rss: bytes. The kernel counts what the process had before it became the program, so a value below the measuring
-    interpreter's own size (about 20 MiB) cannot be seen.
+    rss: bytes; a value below a bare interpreter's own size (about 10 MiB) cannot be seen, see measured.py.
     """
 
     wall: float
@@ -55,18 +55,14 @@ def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, o
     log = LAB / "bench" / "last-error.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [str(argument) for argument in arguments]
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-        (os.POSIX_SPAWN_OPEN, 2, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-    ]
-    started = time.monotonic()
-    pid = os.posix_spawnp(words[0], words, dict(os.environ if env is None else env), file_actions=actions)
-    _pid, status, usage = os.wait4(pid, 0)
-    wall = time.monotonic() - started
-    if status:
-        raise RuntimeError(f"{words[0]} failed ({os.waitstatus_to_exitcode(status)}): {log.read_text()[-2000:]}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    with tempfile.TemporaryDirectory() as folder, open(output, "wb") as out, open(log, "wb") as err:
+        result = Path(folder) / "sample.json"
+        command = [sys.executable, "-I", "-S", str(MEASURED), str(result), *words]
+        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=True)
+        found = json.loads(result.read_bytes())
+    if found["code"]:
+        raise RuntimeError(f"{words[0]} failed ({found['code']}): {log.read_text()[-2000:]}")
+    return Sample(found["wall"], found["cpu"], found["rss"])
 
 
 def paired(

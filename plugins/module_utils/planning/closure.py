@@ -140,6 +140,7 @@ class _Reader:
             self._parent(kind, key, entry)
         self._servers()
         self._ports()
+        self._ways()
         self._addresses()
         self._managed()
         self._hosts()
@@ -283,6 +284,25 @@ class _Reader:
         claimed = {used for user, found in self._uses.items() for used in found if used not in self._serves[user]}
         for key in claimed & self._unclaimed.keys():
             del self._unclaimed[key]
+
+    def _ways(self) -> None:
+        """A floating address needs the routers that lead to the port that it is bound to.
+
+        Neutron keeps the interface of such a router (409 to `remove_router_interface`), and without it the address
+        leads nowhere.
+        """
+        routers: dict[str, set[str]] = defaultdict(set)
+        for key, served in self._serves.items():
+            if key.startswith("routers/"):
+                for subnet in served:
+                    if subnet.startswith("subnets/"):
+                        routers[subnet].add(key)
+        for kind in ("floating_ips", "public_ips"):
+            for entry in self._estate.of(kind):
+                key = self._key(kind, entry)
+                bound = {used for used in self._uses[key] if used.startswith("ports/")}
+                for subnet in {used for port in bound for used in self._uses.get(port, _NO)}:
+                    self._uses[key] |= routers.get(subnet, set())
 
     def _addresses(self) -> None:
         """Members of pools and names work for what has their addresses."""

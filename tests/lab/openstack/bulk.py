@@ -337,7 +337,10 @@ class _Tenant:
         api.post("volume", act, {"os-set_image_metadata": {"metadata": about}})
         ports = []
         for network in networks[: shape.ports]:
+            # among the first 256 addresses: the copies' are behind them
+            fixed = {"subnet_id": network.subnet, "ip_address": network.cidr.partition(".0/")[0] + f".{16 + kind}"}
             body = {"network_id": network.id, "name": f"{name}-port", "security_groups": [group, peer]}
+            body["fixed_ips"] = [fixed]
             made = api.post("network", "/ports", {"port": body})["port"]
             ports.append((str(made["id"]), str(made["mac_address"]), str(made["fixed_ips"][0]["ip_address"])))
         mapping = {"source_type": "volume", "destination_type": "volume", "delete_on_termination": False}

@@ -197,20 +197,29 @@ class LabDriver(fake.FakeDriver):
         return hardware.InstanceInfo(state=power_state.RUNNING if up else power_state.SHUTDOWN)
 
     def _watch(self):
-        """Tell Nova of guests that shut themselves down."""
-        running = set()
+        """Tell Nova of guests that shut themselves down: they ran, and stopped under the same order to be on.
+
+        A reset of the lab kills guests and starts them anew within a moment, by other orders.
+        """
+        ran = {}
         while True:
             time.sleep(1)
             for server in self._all():
                 uuid = server["uuid"]
-                if server["power"] != "on":
-                    running.discard(uuid)
-                elif self._guest_runs(uuid):
-                    running.add(uuid)
-                elif uuid in running:
-                    running.discard(uuid)
+                runs, order = self._guest_runs(uuid), self._order(uuid)
+                if server["power"] == "on" and runs:
+                    ran[uuid] = order
+                elif ran.pop(uuid, None) == order and server["power"] == "on":
                     self._died.add(uuid)
                     self.emit_event(event.LifecycleEvent(uuid, event.EVENT_LIFECYCLE_STOPPED))
+
+    def _order(self, uuid):
+        """A name for the last order to the hypervisor; unique to each for a server that has none."""
+        try:
+            found = os.stat(self._in(uuid, "power"))
+        except OSError:
+            return object()
+        return found.st_ino, found.st_ctime_ns
 
     # life
 

@@ -130,6 +130,21 @@ def test_a_port_of_something_that_the_estate_does_not_show_is_not_free() -> None
     assert closure.links(estate(ports=[strange, free])).unclaimed == {"ports/x": "network_rds rds-7"}
 
 
+def test_a_floating_address_needs_the_router_that_leads_to_its_port() -> None:
+    ours, other = (
+        e.Port(id=f"i{n}", network_id="n1", device_id=f"r{n}", device_owner="network:router_interface", fixed_ips=fixed)
+        for n, fixed in (("1", [e.FixedIp("10.0.0.1", "u1")]), ("2", [e.FixedIp("10.9.0.1", "u9")]))
+    )
+    bound, idle = e.FloatingIp(id="f1", address="198.51.100.1", port_id="p1"), e.FloatingIp(id="f2")
+    found = estate(ports=[CARD, ours, other], routers=[res("r1"), res("r2")], floating_ips=[bound, idle], **NET)
+    assert uses(found, "floating_ips/f1") == {"ports/p1", "routers/r1"}
+    assert uses(found, "floating_ips/f2") == set()
+    assert closure.order(["routers/r1", "floating_ips/f1"], closure.links(found))[0] == [
+        "floating_ips/f1",
+        "routers/r1",
+    ]
+
+
 def test_a_router_works_for_the_subnets_that_it_has_ports_on_and_goes_before_them() -> None:
     inner = e.Port(
         id="ri",

@@ -273,17 +273,21 @@ def test_what_works_for_something_that_stays_stays() -> None:
         fixed_ips=[model.FixedIp("10.0.0.1", "u1")],
     )
     addresses = [model.FloatingIp(id=f"f{p}", address=f"198.51.100.{p}", port_id=f"p{p}") for p in (1, 2)]
-    case = r.case(
-        servers=[r.SERVER, other],
-        ports=[*r.estate().ports, port, inner],
-        floating_ips=addresses,
-        resources={"routers": [r.res("r1")], "alarms": [r.res(f"a{s}", d=[{"value": s}]) for s in ("s1", "s2")]},
-    )
-    fates = case.fates()
+    parts = {
+        "servers": [r.SERVER, other],
+        "ports": [*r.estate().ports, port, inner],
+        "floating_ips": addresses,
+        "resources": {"routers": [r.res("r1")], "alarms": [r.res(f"a{s}", d=[{"value": s}]) for s in ("s1", "s2")]},
+    }
+    fates = r.case(**parts).fates()
     for key in ("routers/r1", "floating_ips/f2", "networks/n1", "subnets/u1", "alarms/as2"):
         assert fates[key] == "needed", key
     for key in ("servers/s1", "ports/p1", "floating_ips/f1", "alarms/as1"):
         assert fates[key] in ("moved", "residue"), key
+    # people may choose that it goes all the same, but not what an address that stays cannot be without
+    chosen = {"alarms": {"as2": r.ERASED}, "routers": {"r1": r.ERASED}}
+    fates = r.case(**parts, objects=chosen).fates()
+    assert (fates["alarms/as2"], fates["routers/r1"]) == ("erased", "needed")
 
 
 def test_no_plan_is_made_of_readings_that_have_holes() -> None:

@@ -33,7 +33,7 @@ demo: venv ## move machines that really run from OpenStack to Cloud Avenue (TARG
 
 test: lint sanity packages ## all that must pass before a change lands
 	$(say) "unit, integration and end-to-end tests (one lab start)"
-	@$(PYTEST) -m "not soak" tests/unit tests/integration tests/end_to_end
+	@$(PYTEST) -m "not soak" --durations=20 tests/unit tests/integration tests/end_to_end
 
 test-unit: packages ## unit tests alone, under a minute, no lab
 	$(say) "unit tests"

@@ -586,7 +586,7 @@ class _Purge(_Run):
 
 class _Quarantine(_Run):
     def work(self) -> None:
-        items = [item for item in self.plan.items if not self.journal.done(item.ref)]
+        items = [item for item in self.plan.items if not item.works and not self.journal.done(item.ref)]
         self.total = len(items)
         self.result.waiting = [item.ref.key for item in items]
         for item in items:

@@ -87,6 +87,13 @@ class Item:
         default_factory=list, metadata=doc("objects (kind/id) that vanish with it; all of them are in this list too")
     )
     restorable: str = field(default="", metadata=doc("what can still be restored of it, and until when"))
+    works: bool = field(
+        default=False,
+        metadata=doc(
+            "whether it works until its turn: a reader host, through which what moved is read again on the day, and "
+            "what that needs. It is not put to rest, and what we do with it is no sign of life"
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -356,7 +356,7 @@ class Policy:
         metadata=doc("objects (kind/id) that are never deleted, and why: buckets of evidence and of audit logs"),
     )
     reader_hosts: Literal["last", "keep"] = field(
-        default="last", metadata=doc("last: the reader hosts go after all other servers; keep: they stay")
+        default="last", metadata=doc("last: the reader hosts work on, and go after all other servers; keep: they stay")
     )
     notice: Notice = field(default_factory=Notice, metadata=doc("the announcement of the erasure"))
     switching: Switching = field(default_factory=Switching, metadata=doc("the dates of the switch"))

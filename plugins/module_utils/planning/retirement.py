@@ -175,6 +175,7 @@ class _Drafter:
             for place in server.volumes
             if place.boot and f"servers/{server.id}" in self.readers
         }
+        self.working = self._working()
         self.follows: dict[str, str] = {}
         self.workload_of = self._workloads()
 
@@ -229,6 +230,18 @@ class _Drafter:
         """Reader hosts that are nothing else: one that moves by itself is a workload like others."""
         moving = {workload.source.id for workload in self.workloads.values() if workload.move != "none"}
         return self._readers() - {f"servers/{ident}" for ident in moving}
+
+    def _working(self) -> set[str]:
+        """Reader hosts that are nothing else, their boot disks and ports, and the addresses that lead to those."""
+        ports = {
+            used for reader in self.readers for used in self.links.uses.get(reader, ()) if used.startswith("ports/")
+        }
+        addresses = {
+            key
+            for key in self.objects
+            if key.startswith(("floating_ips/", "public_ips/")) and ports & self.links.uses.get(key, frozenset())
+        }
+        return self.readers | self.boots.keys() | ports | addresses
 
     def _readers(self) -> set[str]:
         readers = self.plan.readers.values() if self.plan is not None else ()
@@ -487,6 +500,7 @@ class _Drafter:
             after=after,
             takes=[other for other in self.links.closure(key).taken if other in self.objects],
             restorable=restorable,
+            works=key in self.working,
         )
 
     def _kept(self, verdicts: Mapping[str, _Go | _Stay]) -> list[model.Kept]:

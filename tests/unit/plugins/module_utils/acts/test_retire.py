@@ -188,6 +188,25 @@ def test_a_quarantine_that_was_killed_after_its_last_call_is_ended_by_the_next_r
     assert ends() == ["run_begin", "run_begin", "run_end"], "one that has nothing to do writes nothing"
 
 
+def test_a_host_that_works_until_its_turn_is_not_put_to_rest_and_may_be_used(desk: Desk) -> None:
+    model = desk.model
+    assert model.plan is not None
+    host = next(item for item in model.plan.items if item.ref.kind == "servers")
+    thing = model.things[(host.ref.kind, host.ref.id)]
+    plan = model.plan
+    for works in (False, True):
+        model.plan = replace(plan, items=[replace(item, works=works and item is host) for item in plan.items])
+        before = thing.state()
+        assert desk.run("quarantine").stopped is None
+        assert (thing.state() == before) is works
+        if not works:
+            assert desk.run("undo").stopped is None
+    thing.events.append((model.now + timedelta(seconds=1), "attached"))
+    for dummy in range(2):
+        assert desk.run("purge").stopped is None
+    assert left(model) == [] and model.violations == []
+
+
 def test_a_plan_of_things_that_have_no_quarantine_can_be_purged(desk: Desk) -> None:
     plan = desk.model.plan
     assert plan is not None

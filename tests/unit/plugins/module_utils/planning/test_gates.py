@@ -162,6 +162,18 @@ def test_an_object_that_is_busy_or_cannot_be_watched_closes_the_soak() -> None:
     assert "G5" not in SCENE.closed(activity=activity, done=["ports/p1"])
 
 
+def test_a_reader_host_is_not_asked_for_silence() -> None:
+    """What moved is read through it, on the day."""
+    scene = Scene()
+    scene.plan = replace(
+        scene.plan, items=[replace(item, works=item.ref.key == "ports/p1") for item in scene.plan.items]
+    )
+    of_now = {"signed": signed(scene.plan.digest(), PEOPLE), "resting": resting(scene.plan.digest(), EARLY)}
+    activity = dict(scene.facts.activity or {})
+    assert scene.closed(**of_now, activity={**activity, "ports/p1": ["attached"]}) == {}
+    assert scene.closed(**of_now, activity={**activity, "volumes/v1": ["attached"]}).keys() == {"G5"}
+
+
 def test_the_policy_of_today_closes_what_was_open_when_it_was_sealed() -> None:
     def today(**changed: Any) -> dict[str, str]:
         return SCENE.closed(policy=replace(SCENE.policy, **changed))

@@ -245,6 +245,25 @@ def test_reader_hosts_go_last_or_stay_and_never_before_what_they_read() -> None:
     assert (fate(r.case(**more), "volumes/v9"), fate(r.case(**more), "servers/a0")) == ("undecided", "needed")
 
 
+def test_a_reader_host_works_until_its_turn_with_all_that_it_needs() -> None:
+    helper = model.Server(id="a0", name="reader", volumes=[model.Attachment("rv", boot=True)], ports=["rp"])
+    plan = replace(r.migration(web=r.workload(r.SERVER, reader="rd")), readers={"rd": plans.Reader(server_id="a0")})
+    parts: dict[str, Any] = {
+        "servers": [helper, r.SERVER],
+        "volumes": [*r.estate().volumes, model.Volume(id="rv")],
+        "ports": [*r.estate().ports, replace(r.estate().ports[0], id="rp", device_id="a0")],
+        "floating_ips": [
+            model.FloatingIp(id=f"f-{port}", address=f"198.51.100.{number}", port_id=port)
+            for number, port in enumerate(("rp", "p1"))
+        ],
+    }
+    working = {item.ref.key for item in r.case(**parts, plan=plan).draft().items if item.works}
+    assert working == {"servers/a0", "volumes/rv", "ports/rp", "floating_ips/f-rp"}
+    # a reader host that moves by itself is put to rest like others
+    both = replace(plan, workloads={**plan.workloads, "rd": r.workload(helper)})
+    assert not any(item.works for item in r.case(**parts, plan=both).draft().items)
+
+
 def test_what_a_migration_left_behind_goes_with_what_it_was_made_for() -> None:
     own = {"cloudexit_tenant": "acme", "cloudexit_source_id": "v1"}
     left = {"snapshots": [model.Snapshot(id="sn", volume_id="v1", metadata=own)]}

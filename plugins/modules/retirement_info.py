@@ -16,28 +16,10 @@ description:
   - Reads the cloud, changes nothing.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.openstack_auth
+  - cloudexit.flexible_engine.retirement
   - cloudexit.flexible_engine.attributes.info
   - cloudexit.flexible_engine.attributes.actiongroup_source
 options:
-  policy:
-    description:
-      - File of the retirement policy. The file of allowed signers is beside it.
-    type: path
-    required: true
-  plan:
-    description:
-      - File of the migration plan. Left out for a tenant that nothing of is moved.
-    type: path
-  evidence_dir:
-    description:
-      - Directory of the ledger, and of the file C(STOP), whose presence stops every act before its next call.
-    type: path
-    required: true
-  path:
-    description:
-      - File of the retirement plan; its signatures are beside it.
-    type: path
-    required: true
   act:
     description:
       - Act whose gates are judged; V(none) judges none.
@@ -49,10 +31,6 @@ options:
       - Whether to read the tenant once more and tell what is left of it.
     type: bool
     default: false
-  progress_file:
-    description:
-      - File to which lines of progress are appended. The action plugin of the same name uses it.
-    type: path
 seealso:
   - module: cloudexit.flexible_engine.retirement_purge
 """

@@ -19,28 +19,10 @@ description:
   - A plan that says what the file says already, and has not expired, is not written again, so that signatures stay.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.openstack_auth
+  - cloudexit.flexible_engine.retirement
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_source
 options:
-  policy:
-    description:
-      - File of the retirement policy. The file of allowed signers is beside it.
-    type: path
-    required: true
-  plan:
-    description:
-      - File of the migration plan. Left out for a tenant that nothing of is moved.
-    type: path
-  evidence_dir:
-    description:
-      - Directory of the ledger, and of the file C(STOP), whose presence stops every act before its next call.
-    type: path
-    required: true
-  path:
-    description:
-      - File of the retirement plan; its signatures are beside it.
-    type: path
-    required: true
   previous:
     description:
       - File of an earlier estate. What it has and the tenant has not, without a record in the ledger, forbids a plan.
@@ -52,10 +34,6 @@ options:
     elements: str
     choices: [en, fr]
     default: [en, fr]
-  progress_file:
-    description:
-      - File to which lines of progress are appended. The action plugin of the same name uses it.
-    type: path
 seealso:
   - module: cloudexit.flexible_engine.retirement_quarantine
   - module: cloudexit.flexible_engine.retirement_purge

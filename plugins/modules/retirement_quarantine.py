@@ -19,38 +19,16 @@ description:
   - Every gate of a quarantine must be open, and the plan signed by enough people. There is no way around a gate.
 extends_documentation_fragment:
   - cloudexit.flexible_engine.openstack_auth
+  - cloudexit.flexible_engine.retirement
   - cloudexit.flexible_engine.attributes.full
   - cloudexit.flexible_engine.attributes.actiongroup_source
 options:
-  policy:
-    description:
-      - File of the retirement policy. The file of allowed signers is beside it.
-    type: path
-    required: true
-  plan:
-    description:
-      - File of the migration plan. Left out for a tenant that nothing of is moved.
-    type: path
-  evidence_dir:
-    description:
-      - Directory of the ledger, and of the file C(STOP), whose presence stops every act before its next call.
-    type: path
-    required: true
-  path:
-    description:
-      - File of the retirement plan; its signatures are beside it.
-    type: path
-    required: true
   state:
     description:
       - V(absent) brings every object back to the exact state that it had before.
     type: str
     choices: [present, absent]
     default: present
-  progress_file:
-    description:
-      - File to which lines of progress are appended. The action plugin of the same name uses it.
-    type: path
 seealso:
   - module: cloudexit.flexible_engine.retirement_plan
   - module: cloudexit.flexible_engine.retirement_info

@@ -191,16 +191,24 @@ def escrow_copy(records: Sequence[Mapping[str, Any]], data: Collection[str]) -> 
     )
 
 
-def recorded(records: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Keys of what the ledger says is gone: deleted by a purge, whichever plan it was of."""
+def recorded(records: Sequence[Mapping[str, Any]], there: Collection[str]) -> set[str]:
+    """Keys of what the ledger explains that it is gone: deleted by a purge, whichever plan it was of, or with that.
+
+    there: keys of the tenant as it is. Clouds take some of what goes along away later: Octavia removes the port of a
+    balancer after the balancer, when the record of that one is written.
+    """
     found: set[str] = set()
+    takes: dict[str, set[str]] = {}
     for record in records:
-        key = str(record["ids"].get("object", ""))
-        if record["act"] == "purge_outcome" and record["result"].get("outcome") == "absent":
+        key, result = str(record["ids"].get("object", "")), record["result"]
+        if record["act"] == "purge_intent":
+            takes.setdefault(key, set()).update(result.get("takes", ()))
+        elif record["act"] == "purge_outcome" and result.get("outcome") == "absent":
             found.add(key)
-        elif record["act"] == "purge_outcome" and record["result"].get("step") == "read_back":
+        elif record["act"] == "purge_outcome" and result.get("step") == "read_back":
             found.discard(key)
-    return found
+    along = set().union(*(takes.get(key, set()) for key in found))
+    return found | (along - set(there))
 
 
 def resting(records: Sequence[Mapping[str, Any]], plan: retirement.Retirement, digest: str) -> gates.Resting | None:
@@ -295,11 +303,11 @@ class Source:
         """Everything that the gates look at. What the tenant is like is not older than FRESH_S, all else is of now."""
         plan, papers = sealed.plan, self.papers
         records = papers.records()
-        gone = recorded(records)
         estate, again = self.estate()
         known = {item.ref.key for item in plan.items} | {f"{kept.kind}/{kept.id}" for kept in plan.kept}
         nothing = stages.not_an_object(estate)
         there = {f"{kind}/{obj.id}": (kind, obj) for kind in kinds.KINDS for obj in estate.of(kind)}
+        gone = recorded(records, there)
         faces = {key.partition("/")[2] for key in known}
         items = [item for item in plan.items if item.ref.key not in gone]
         data = {i.ref.key for i in plan.items if i.ref.kind in ("volumes", "buckets", "containers")}
@@ -444,7 +452,7 @@ def draft(source: Source, path: str, previous: str = "", *, tool: str = "") -> D
         shared=sharing.read(source.cloud, estate),
         taken=sharing.taken(source.cloud, estate),
         previous=assess.load_estate(previous) if previous else None,
-        recorded=recorded(records),
+        recorded=recorded(records, {f"{kind}/{obj.id}" for kind in kinds.KINDS for obj in estate.of(kind)}),
         escrow_verified=copy.restored_at if copy is not None else "",
         tool=tool,
     )

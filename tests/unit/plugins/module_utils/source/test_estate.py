@@ -16,7 +16,7 @@ from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.model im
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source import estate as reading
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.cloud import Cloud, SourceAuth, connect
 from ansible_collections.cloudexit.flexible_engine.plugins.module_utils.source.listings import REQUIRED
-from tests.unit.openstack_http import FakeCloud, ident, port, server, volume
+from tests.unit.openstack_http import FakeCloud, ident, port, volume
 
 HOSTILE = "a b'\"{{ 7*7 }}/../é"
 
@@ -260,13 +260,27 @@ def test_an_empty_page_in_the_middle(fake: FakeCloud) -> None:
 
 
 def test_pages_without_end(fake: FakeCloud) -> None:
-    rows = [server(f"server-{number}") for number in range(4)]
+    for number in range(4):
+        fake.add_server(f"server-{number}")
+    rows = list(fake.objects["acme"]["servers"])
     links = [{"rel": "next", "href": "http://x"}]
     fake.fail["servers"] = lambda _query: (200, {"servers": rows, "servers_links": links}, {})
     estate = read(fake, page_size=4).estate
     assert estate.read["servers"] == "partial" and len(estate.servers) == 4
     assert "the pages repeat" in estate.findings[0].seen
     assert fake.lists("servers") == 2
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_list_that_is_empty_although_servers_name_what_is_in_it_is_not_believed(fake: FakeCloud, again: bool) -> None:
+    fake.add_server("web-1")
+    empty = (200, {"ports": []}, {})
+    answers = iter([empty, None if again else empty])
+    fake.fail["ports"] = lambda _query: next(answers)
+    estate = read(fake).estate
+    assert fake.lists("ports") == 2
+    assert (estate.read["ports"], len(estate.ports)) == (("complete", 1) if again else ("not_read", 0))
+    assert [finding.rule for finding in estate.findings] == ([] if again else ["not_read"])
 
 
 def test_throttling_is_obeyed(fake: FakeCloud) -> None:

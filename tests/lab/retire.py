@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .openstack import config
-from .openstack.rest import Api, ApiError
+from .openstack.rest import Api
 from .paths import Instance, wait_for
 
 USERS = {
@@ -125,6 +125,8 @@ class _Making:
         self.api = tenant.api
         self.chance = chance
         self.servers = servers
+        self.reached: set[str] = set()
+        """Subnets that the router leads to."""
         self.volumes = f"/{tenant.project_id}/volumes"
         self.flavors = {f["name"]: f["id"] for f in self.api.get("compute", "/flavors")["flavors"]}
         self.external = self.api.get("network", "/networks", name="external")["networks"][0]["id"]
@@ -215,6 +217,7 @@ class _Making:
         router = str(self.api.post("network", "/routers", body)["router"]["id"])
         for dummy, subnet in nets[:2]:
             self.api.put("network", f"/routers/{router}/add_router_interface", {"subnet_id": subnet})
+            self.reached.add(subnet)
         return self.tenant.add("routers", router)
 
     def group(self, number: int) -> str:
@@ -267,16 +270,15 @@ class _Making:
         inside = set()
         for port in ports:
             subnet = self.api.get("network", f"/ports/{port}")["port"]["fixed_ips"][0]["subnet_id"]
-            if subnet in self.tenant.ids["subnets"][:2]:
+            if subnet in self.reached:
                 inside.add(port)
         # a port in a subnet that the router does not reach takes none
         for port in (*(port for port in ports if port in inside), None):
             if port is not None and len(self.tenant.ids.get("floating_ips", [])) == 2:
                 continue
             body = {"floating_network_id": self.external} | ({"port_id": port} if port else {})
-            with contextlib.suppress(ApiError):
-                made = self.api.post("network", "/floatingips", {"floatingip": body})
-                self.tenant.add("floating_ips", str(made["floatingip"]["id"]))
+            made = self.api.post("network", "/floatingips", {"floatingip": body})
+            self.tenant.add("floating_ips", str(made["floatingip"]["id"]))
 
     def image(self, name: str) -> str:
         body = {"name": name, "disk_format": "raw", "container_format": "bare", "min_disk": 1, "protected": True}

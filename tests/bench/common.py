@@ -58,11 +58,10 @@ def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, o
     with tempfile.TemporaryDirectory() as folder, open(output, "wb") as out, open(log, "wb") as err:
         result = Path(folder) / "sample.json"
         command = [sys.executable, "-I", "-S", str(MEASURED), str(result), *words]
-        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=True)
-        found = json.loads(result.read_bytes())
-    if found["code"]:
-        raise RuntimeError(f"{words[0]} failed ({found['code']}): {log.read_text()[-2000:]}")
-    return Sample(found["wall"], found["cpu"], found["rss"])
+        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{words[0]} failed ({done.returncode}): {log.read_text()[-2000:]}")
+        return Sample(**json.loads(result.read_bytes()))
 
 
 def paired(

@@ -597,12 +597,10 @@ def test_services_take_turns() -> None:
 
 def test_what_a_busy_service_cost_is_told(fake: FakeCloud) -> None:
     answers = iter([(429, {}, {"Retry-After": "7"})])
-    fake.fail["zones"] = lambda _query: next(answers, None)
-    fake.add_services()
-    waits = read(fake, kinds=("dns_zones",)).waits
-    # there are two lists of zones: the one that was not refused waits along where it comes after that
-    assert waits.keys() == {"dns"} and 7.0 <= waits["dns"] <= 14.0
-    assert read(fake, kinds=("dns_zones",)).waits == {}
+    # a kind of one list: of two lists of a service, the one that was not refused may wait along
+    fake.fail["servers"] = lambda _query: next(answers, None)
+    assert read(fake, kinds=("servers",)).waits == {"compute": 7.0}
+    assert read(fake, kinds=("servers",)).waits == {}
 
 
 def nonsense(chance: random.Random, depth: int = 0) -> Any:
